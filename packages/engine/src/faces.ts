@@ -1,0 +1,218 @@
+import type { ImageId, RunConfig } from "@slipway/oci";
+
+/** `Config` of a container, with Docker's field names: the image's run configuration and what only containers have. */
+export interface ContainerConfig extends RunConfig {
+  readonly Hostname?: string;
+  readonly Domainname?: string;
+  readonly AttachStdin?: boolean;
+  readonly AttachStdout?: boolean;
+  readonly AttachStderr?: boolean;
+  readonly Tty?: boolean;
+  readonly OpenStdin?: boolean;
+  readonly StdinOnce?: boolean;
+  /** The image as the user named it. */
+  readonly Image: string;
+  readonly NetworkDisabled?: boolean;
+  readonly MacAddress?: string;
+}
+
+export interface PortBinding {
+  readonly HostIp: string;
+  readonly HostPort: string;
+}
+
+export interface MountPoint {
+  readonly Type: "bind" | "volume" | "tmpfs" | "image";
+  readonly Source?: string;
+  readonly Target: string;
+  readonly ReadOnly?: boolean;
+  readonly Consistency?: string;
+  readonly BindOptions?: {
+    readonly Propagation?: string;
+    readonly NonRecursive?: boolean;
+    readonly CreateMountpoint?: boolean;
+  };
+  readonly VolumeOptions?: {
+    readonly NoCopy?: boolean;
+    readonly Labels?: Readonly<Record<string, string>>;
+    readonly DriverConfig?: { readonly Name?: string; readonly Options?: Readonly<Record<string, string>> };
+    readonly Subpath?: string;
+  };
+  readonly TmpfsOptions?: { readonly SizeBytes?: number; readonly Mode?: number };
+}
+
+/**
+ * `HostConfig` with Docker's field names. Fields that the first engine does not act on are kept and shown by inspect, or
+ * refused with `not-implemented` when ignoring them would mislead.
+ */
+export interface HostConfig {
+  readonly Binds?: readonly string[];
+  readonly Mounts?: readonly MountPoint[];
+  readonly VolumesFrom?: readonly string[];
+  readonly Tmpfs?: Readonly<Record<string, string>>;
+  readonly NetworkMode?: string;
+  readonly PortBindings?: Readonly<Record<string, readonly PortBinding[]>>;
+  readonly PublishAllPorts?: boolean;
+  readonly RestartPolicy?: { readonly Name: string; readonly MaximumRetryCount?: number };
+  readonly AutoRemove?: boolean;
+  readonly CapAdd?: readonly string[];
+  readonly CapDrop?: readonly string[];
+  readonly Privileged?: boolean;
+  readonly ReadonlyRootfs?: boolean;
+  readonly SecurityOpt?: readonly string[];
+  readonly Dns?: readonly string[];
+  readonly DnsOptions?: readonly string[];
+  readonly DnsSearch?: readonly string[];
+  readonly ExtraHosts?: readonly string[];
+  readonly GroupAdd?: readonly string[];
+  readonly IpcMode?: string;
+  readonly PidMode?: string;
+  readonly UTSMode?: string;
+  readonly UsernsMode?: string;
+  readonly CgroupnsMode?: string;
+  readonly CgroupParent?: string;
+  readonly OomScoreAdj?: number;
+  readonly OomKillDisable?: boolean;
+  readonly ShmSize?: number;
+  readonly Sysctls?: Readonly<Record<string, string>>;
+  readonly Ulimits?: readonly { readonly Name: string; readonly Soft: number; readonly Hard: number }[];
+  readonly Devices?: readonly {
+    readonly PathOnHost: string;
+    readonly PathInContainer: string;
+    readonly CgroupPermissions: string;
+  }[];
+  readonly Init?: boolean;
+  readonly LogConfig?: { readonly Type: string; readonly Config: Readonly<Record<string, string>> };
+  readonly Memory?: number;
+  readonly MemorySwap?: number;
+  readonly MemoryReservation?: number;
+  readonly MemorySwappiness?: number;
+  readonly NanoCpus?: number;
+  readonly CpuShares?: number;
+  readonly CpuPeriod?: number;
+  readonly CpuQuota?: number;
+  readonly CpusetCpus?: string;
+  readonly CpusetMems?: string;
+  readonly PidsLimit?: number;
+  readonly BlkioWeight?: number;
+  readonly Runtime?: string;
+  readonly MaskedPaths?: readonly string[];
+  readonly ReadonlyPaths?: readonly string[];
+  readonly Annotations?: Readonly<Record<string, string>>;
+  readonly ConsoleSize?: readonly [rows: number, columns: number];
+  readonly StorageOpt?: Readonly<Record<string, string>>;
+}
+
+export interface CreateContainer {
+  readonly name?: string;
+  readonly platform?: string;
+  readonly config: ContainerConfig;
+  readonly hostConfig: HostConfig;
+  /** Names of networks to join, with their settings; empty means: by `NetworkMode`. */
+  readonly networks: Readonly<
+    Record<string, { readonly aliases?: readonly string[]; readonly ipv4?: string; readonly mac?: string }>
+  >;
+}
+
+export type ContainerStatus = "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead";
+
+/** Times are milliseconds since the epoch; absent means: never. */
+export interface ContainerState {
+  readonly status: ContainerStatus;
+  readonly pid: number;
+  readonly exitCode: number;
+  readonly error: string;
+  readonly oomKilled: boolean;
+  readonly startedAt?: number;
+  readonly finishedAt?: number;
+  readonly restartCount: number;
+}
+
+export interface ContainerMount {
+  readonly type: "bind" | "volume" | "tmpfs";
+  readonly name?: string;
+  readonly source: string;
+  readonly destination: string;
+  readonly driver?: string;
+  readonly mode: string;
+  readonly readWrite: boolean;
+  readonly propagation: string;
+}
+
+export interface ContainerEndpoint {
+  readonly networkName: string;
+  readonly networkId: string;
+  readonly endpointId: string;
+  readonly address: string;
+  readonly prefixLength: number;
+  readonly gateway: string;
+  readonly macAddress: string;
+  readonly aliases: readonly string[];
+}
+
+/** Everything known about one container. The server shapes it into the API's documents. */
+export interface Container {
+  readonly id: string;
+  /** Without the leading slash. */
+  readonly name: string;
+  readonly created: number;
+  readonly imageId: ImageId;
+  readonly config: ContainerConfig;
+  readonly hostConfig: HostConfig;
+  readonly state: ContainerState;
+  readonly path: string;
+  readonly args: readonly string[];
+  readonly mounts: readonly ContainerMount[];
+  readonly endpoints: readonly ContainerEndpoint[];
+  /** Key `80/tcp`; null for exposed but unpublished. */
+  readonly ports: Readonly<Record<string, readonly PortBinding[] | null>>;
+  readonly logPath: string;
+  readonly hostnamePath: string;
+  readonly hostsPath: string;
+  readonly resolvConfPath: string;
+  readonly execIds: readonly string[];
+  readonly layers: { readonly lower: string; readonly upper: string; readonly work: string; readonly merged: string };
+}
+
+export interface ExecState {
+  readonly id: string;
+  readonly containerId: string;
+  readonly running: boolean;
+  readonly exitCode?: number;
+  readonly pid: number;
+  readonly config: ExecConfig;
+}
+
+export interface ExecConfig {
+  readonly User?: string;
+  readonly Privileged?: boolean;
+  readonly Tty?: boolean;
+  readonly AttachStdin?: boolean;
+  readonly AttachStdout?: boolean;
+  readonly AttachStderr?: boolean;
+  readonly DetachKeys?: string;
+  readonly Env?: readonly string[];
+  readonly WorkingDir?: string;
+  readonly Cmd: readonly string[];
+  readonly ConsoleSize?: readonly [rows: number, columns: number];
+}
+
+/** What `docker events` prints. */
+export interface EngineEvent {
+  readonly type: "container" | "image" | "volume" | "network" | "builder" | "daemon";
+  readonly action: string;
+  readonly id: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  /** Nanoseconds since the epoch. */
+  readonly time: bigint;
+}
+
+export interface Volume {
+  readonly name: string;
+  readonly driver: string;
+  readonly mountpoint: string;
+  readonly created: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly options: Readonly<Record<string, string>>;
+  readonly anonymous: boolean;
+}

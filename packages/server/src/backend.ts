@@ -1,0 +1,207 @@
+import type { BuildEvent, BuildRequest, BuildResult, CacheRecord } from "@slipway/build";
+import type {
+  Container,
+  ContainerStatus,
+  CreateContainer,
+  EngineEvent,
+  ExecConfig,
+  ExecState,
+  Volume,
+} from "@slipway/engine";
+import type { NetworkInfo } from "@slipway/network";
+import type { HistoryEntry, ImageId } from "@slipway/oci";
+import type { LogQuery, LogRecord, StdioSession } from "@slipway/runtime";
+import type { Image } from "@slipway/store";
+
+/** Query filters as the API sends them: each name with the values that are allowed. */
+export type Filters = Readonly<Record<string, readonly string[]>>;
+
+export interface ContainerListItem {
+  readonly container: Container;
+  /** `Up 3 minutes`, `Exited (0) 2 hours ago`. */
+  readonly status: string;
+  /** The name the image has now, or its ID. */
+  readonly imageName: string;
+  /** Bytes, when asked for. */
+  readonly sizes?: { readonly rw: number; readonly rootFs: number };
+}
+
+export interface ContainerBackend {
+  create(request: CreateContainer): Promise<{ readonly id: string; readonly warnings: readonly string[] }>;
+  list(options: {
+    readonly all: boolean;
+    readonly limit?: number;
+    readonly size: boolean;
+    readonly filters: Filters;
+  }): Promise<ContainerListItem[]>;
+  /** By ID, unique beginning of it, or name. Throws `not-found` as Docker words it. */
+  inspect(nameOrId: string, options?: { readonly size?: boolean }): Promise<ContainerListItem>;
+  /** Throws `not-modified` when it runs already. */
+  start(nameOrId: string): Promise<void>;
+  /** Throws `not-modified` when it is not running. `timeout` in seconds, -1 waits for ever. */
+  stop(nameOrId: string, options: { readonly signal?: string; readonly timeout?: number }): Promise<void>;
+  restart(nameOrId: string, options: { readonly signal?: string; readonly timeout?: number }): Promise<void>;
+  kill(nameOrId: string, signal: string): Promise<void>;
+  pause(nameOrId: string): Promise<void>;
+  unpause(nameOrId: string): Promise<void>;
+  rename(nameOrId: string, name: string): Promise<void>;
+  remove(nameOrId: string, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void>;
+  /** Resolves when the condition holds. `registered` is called once a later exit can no longer be missed. */
+  wait(
+    nameOrId: string,
+    options: {
+      readonly condition: "not-running" | "next-exit" | "removed";
+      readonly signal: AbortSignal;
+      readonly registered: () => void;
+    },
+  ): Promise<{ readonly exitCode: number; readonly error?: string }>;
+  attach(
+    nameOrId: string,
+    options: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean },
+  ): Promise<StdioSession>;
+  logs(nameOrId: string, query: LogQuery): Promise<AsyncIterable<LogRecord>>;
+  resize(nameOrId: string, size: { readonly rows: number; readonly columns: number }): Promise<void>;
+  top(
+    nameOrId: string,
+    psArgs: string,
+  ): Promise<{ readonly titles: readonly string[]; readonly processes: readonly (readonly string[])[] }>;
+  prune(filters: Filters): Promise<{ readonly removed: readonly string[]; readonly freedBytes: number }>;
+}
+
+export interface ExecBackend {
+  create(nameOrId: string, config: ExecConfig): Promise<string>;
+  inspect(execId: string): Promise<ExecState>;
+  /** Starts it; with `detach` there is no session. */
+  start(
+    execId: string,
+    options: { readonly detach: boolean; readonly consoleSize?: { readonly rows: number; readonly columns: number } },
+  ): Promise<StdioSession | undefined>;
+  resize(execId: string, size: { readonly rows: number; readonly columns: number }): Promise<void>;
+}
+
+export interface ImageHistoryItem extends HistoryEntry {
+  readonly id: ImageId | "<missing>";
+  readonly size: number;
+  readonly tags: readonly string[];
+}
+
+export interface ImageBackend {
+  list(options: {
+    readonly all: boolean;
+    readonly filters: Filters;
+  }): Promise<{ readonly image: Image; readonly containers: number }[]>;
+  inspect(nameOrId: string): Promise<Image>;
+  history(nameOrId: string): Promise<ImageHistoryItem[]>;
+  tag(nameOrId: string, repository: string, tag: string | undefined): Promise<void>;
+  remove(
+    nameOrId: string,
+    options: { readonly force: boolean; readonly noPrune: boolean },
+  ): Promise<{ readonly untagged?: string; readonly deleted?: string }[]>;
+  load(
+    archive: ReadableStream<Uint8Array>,
+    options: {
+      readonly signal: AbortSignal;
+      readonly onProgress: (progress: {
+        readonly id: string;
+        readonly current: number;
+        readonly total: number;
+      }) => void;
+    },
+  ): Promise<{ readonly id: ImageId; readonly names: readonly string[] }[]>;
+  save(nameOrIds: readonly string[], options: { readonly signal: AbortSignal }): Promise<ReadableStream<Uint8Array>>;
+  /** A root file system tar, compressed or not, becomes an image of one layer. */
+  import(
+    tar: ReadableStream<Uint8Array>,
+    options: {
+      readonly reference?: string;
+      readonly message: string;
+      readonly changes: readonly string[];
+      readonly platform?: string;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<ImageId>;
+  prune(
+    filters: Filters,
+  ): Promise<{
+    readonly removed: readonly { readonly untagged?: string; readonly deleted?: string }[];
+    readonly freedBytes: number;
+  }>;
+}
+
+export interface VolumeBackend {
+  list(filters: Filters): Promise<Volume[]>;
+  create(options: {
+    readonly name?: string;
+    readonly driver?: string;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly options: Readonly<Record<string, string>>;
+  }): Promise<Volume>;
+  inspect(name: string): Promise<Volume>;
+  remove(name: string, force: boolean): Promise<void>;
+  prune(filters: Filters): Promise<{ readonly removed: readonly string[]; readonly freedBytes: number }>;
+}
+
+export interface NetworkBackend {
+  list(filters: Filters): Promise<NetworkInfo[]>;
+  inspect(nameOrId: string): Promise<{ readonly network: NetworkInfo; readonly containers: readonly Container[] }>;
+}
+
+export interface BuildBackend {
+  build(request: BuildRequest, onEvent: (event: BuildEvent) => void, signal: AbortSignal): Promise<BuildResult>;
+  usage(): Promise<CacheRecord[]>;
+  prune(options: {
+    readonly all: boolean;
+    readonly filters: Filters;
+  }): Promise<{ readonly removed: readonly string[]; readonly freedBytes: number }>;
+}
+
+export interface SystemInfo {
+  readonly id: string;
+  readonly name: string;
+  readonly dataRoot: string;
+  readonly containers: Readonly<Record<"running" | "paused" | "stopped", number>>;
+  readonly images: number;
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  readonly kernelVersion: string;
+  readonly operatingSystem: string;
+  readonly architecture: string;
+  readonly cgroupVersion: 1 | 2;
+  readonly cgroupDriver: string;
+  readonly runtime: { readonly name: string; readonly path: string; readonly version: string };
+  readonly securityOptions: readonly string[];
+  readonly warnings: readonly string[];
+  readonly debug: boolean;
+}
+
+export interface SystemBackend {
+  info(): Promise<SystemInfo>;
+  version(): { readonly version: string; readonly gitCommit: string; readonly buildTime: string };
+  diskUsage(): Promise<{
+    readonly layersBytes: number;
+    readonly images: readonly { readonly image: Image; readonly containers: number; readonly sharedBytes: number }[];
+    readonly containers: readonly ContainerListItem[];
+    readonly volumes: readonly { readonly volume: Volume; readonly bytes: number; readonly references: number }[];
+    readonly cache: readonly CacheRecord[];
+  }>;
+  /** Past events since `since`, then live ones until `until` or the signal. Nanoseconds. */
+  events(options: {
+    readonly since?: bigint;
+    readonly until?: bigint;
+    readonly filters: Filters;
+    readonly signal: AbortSignal;
+  }): AsyncIterable<EngineEvent>;
+}
+
+/** What the HTTP API needs. The daemon puts it together. */
+export interface Backends {
+  readonly containers: ContainerBackend;
+  readonly execs: ExecBackend;
+  readonly images: ImageBackend;
+  readonly volumes: VolumeBackend;
+  readonly networks: NetworkBackend;
+  readonly builds: BuildBackend;
+  readonly system: SystemBackend;
+}
+
+export type { ContainerStatus };
