@@ -1,0 +1,37 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+
+export const REPOSITORY = join(import.meta.dir, "../..");
+const PACKAGES = join(REPOSITORY, "packages");
+
+export interface Import {
+  readonly file: string;
+  readonly line: number;
+  readonly specifier: string;
+}
+
+export function packageNames(): string[] {
+  return readdirSync(PACKAGES, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name);
+}
+
+/** Every import of a package's shipped sources, static, dynamic and type-only; tests are left out. */
+export function importsOf(packageName: string): Import[] {
+  const sources = join(PACKAGES, packageName, "src");
+  return readdirSync(sources, { recursive: true, encoding: "utf8" })
+    .filter((name) => /\.tsx?$/.test(name) && !/\.test\.tsx?$/.test(name))
+    .flatMap((name) => importsIn(join(sources, name)));
+}
+
+function importsIn(path: string): Import[] {
+  return readFileSync(path, "utf8")
+    .split("\n")
+    .flatMap((text, index) =>
+      [...text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*["']([^"']+)["']/g)].map((match) => ({
+        file: relative(REPOSITORY, path),
+        line: index + 1,
+        specifier: match[1] ?? "",
+      })),
+    );
+}
