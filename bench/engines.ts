@@ -1,0 +1,122 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { Subprocess } from "bun";
+import { type Command, runCommand } from "./measure.ts";
+
+/** One engine under test with a client of its own: the same words run against both. */
+export interface Engine extends AsyncDisposable {
+  readonly name: string;
+  /** A client call: `command("run", "--rm", ...)`. */
+  command(...argv: string[]): Command;
+  /** Proportional set size of all processes that belong to the engine, in MiB. */
+  memory(): number;
+}
+
+const SLIPWAY = resolve(import.meta.dir, "../dist/slipway");
+const DOCKERD = "/usr/sbin/dockerd";
+/** Debian's own client, which speaks BuildKit without a plug-in. */
+const DOCKER = "/usr/bin/docker";
+
+export async function startSlipway(directory: string): Promise<Engine> {
+  const root = join(directory, "slipway");
+  mkdirSync(root, { recursive: true });
+  const socket = join(root, "slipway.sock");
+  const daemon = Bun.spawn(
+    [
+      SLIPWAY,
+      "daemon",
+      "-H",
+      `unix://${socket}`,
+      "--data-root",
+      join(root, "data"),
+      "--exec-root",
+      join(root, "exec"),
+      "--pidfile",
+      join(root, "pid"),
+    ],
+    { stdout: Bun.file(join(root, "log")), stderr: Bun.file(join(root, "log")) },
+  );
+  const engine = engineOf(
+    "slipway",
+    SLIPWAY,
+    socket,
+    daemon,
+    (command) => command.includes("dist/slipway") || command.includes(root),
+  );
+  await answering(engine);
+  return engine;
+}
+
+export async function startDocker(directory: string): Promise<Engine> {
+  if (!existsSync(DOCKERD))
+    throw new Error("Debian's Docker is missing: apt-get install docker.io, or run with --only slipway");
+  const root = join(directory, "docker");
+  mkdirSync(root, { recursive: true });
+  const socket = join(root, "docker.sock");
+  const daemon = Bun.spawn(
+    [
+      DOCKERD,
+      "-H",
+      `unix://${socket}`,
+      "--data-root",
+      join(root, "data"),
+      "--exec-root",
+      join(root, "exec"),
+      "--pidfile",
+      join(root, "pid"),
+    ],
+    { stdout: Bun.file(join(root, "log")), stderr: Bun.file(join(root, "log")) },
+  );
+  const engine = engineOf("docker", DOCKER, socket, daemon, (command) =>
+    /dockerd|containerd|docker-proxy/.test(command),
+  );
+  await answering(engine);
+  return engine;
+}
+
+function engineOf(
+  name: string,
+  client: string,
+  socket: string,
+  daemon: Subprocess,
+  owns: (commandLine: string) => boolean,
+): Engine {
+  return {
+    name,
+    command: (...argv) => ({ argv: [client, ...argv], env: { DOCKER_HOST: `unix://${socket}`, DOCKER_BUILDKIT: "1" } }),
+    memory: () => proportionalMemory(owns),
+    async [Symbol.asyncDispose]() {
+      daemon.kill("SIGTERM");
+      await daemon.exited;
+    },
+  };
+}
+
+async function answering(engine: Engine): Promise<void> {
+  const deadline = performance.now() + 30_000;
+  for (;;) {
+    try {
+      await runCommand(engine.command("version"));
+      return;
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      await Bun.sleep(50);
+    }
+  }
+}
+
+/** MiB of PSS of all processes whose command line matches; this process and its children of other kinds are not counted. */
+export function proportionalMemory(owns: (commandLine: string) => boolean): number {
+  let kilobytes = 0;
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const commandLine = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+      const executable = readlinkSync(`/proc/${pid}/exe`);
+      if (Number(pid) === process.pid || !owns(`${executable} ${commandLine}`)) continue;
+      kilobytes += Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1] ?? 0);
+    } catch {
+      // The process ended, or has no address space (a kernel thread).
+    }
+  }
+  return kilobytes / 1024;
+}

@@ -1,0 +1,66 @@
+/**
+ * Slipway beside Debian's Docker on one machine, in one run, in pairs.
+ *
+ *   bun bench/run.ts [--only slipway] [--match TEXT] [--out FILE]
+ *
+ * Needs root, dist/slipway (./quickstart --setup) and, unless --only slipway, Debian's docker.io.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { type Engine, startDocker, startSlipway } from "./engines.ts";
+import { prepareGround } from "./machine.ts";
+import { inTurn, runCommand, timeCommand } from "./measure.ts";
+import type { Row, Scenario } from "./scenario.ts";
+import { archiveScenarios } from "./scenarios/archive.ts";
+import { buildScenarios } from "./scenarios/build.ts";
+import { daemonReadiness } from "./scenarios/daemon.ts";
+import { runScenarios } from "./scenarios/run.ts";
+import { table } from "./table.ts";
+
+const { values: options } = parseArgs({
+  options: { only: { type: "string" }, match: { type: "string" }, out: { type: "string" } },
+});
+
+const scenarios = [...runScenarios, ...buildScenarios, ...archiveScenarios].filter(({ name }) =>
+  name.includes(options.match ?? ""),
+);
+
+await using ground = await prepareGround(24);
+const base = join(ground.directory, "base.tar");
+await runCommand({ argv: [process.execPath, resolve(import.meta.dir, "../scripts/base-image.ts"), base] });
+
+const rows: Row[] = [];
+{
+  await using slipway = await startSlipway(ground.directory);
+  await using docker = options.only === "slipway" ? undefined : await startDocker(ground.directory);
+  const engines = [slipway, ...(docker ? [docker] : [])];
+  for (const engine of engines) await runCommand(engine.command("load", "-q", "-i", base));
+  for (const scenario of scenarios) rows.push(await measure(scenario, engines, ground.directory));
+  for (const engine of engines) await removeContainers(engine);
+}
+const ready = await daemonReadiness(ground.directory);
+const report = table(rows, ready);
+console.log(report);
+if (options.out !== undefined) writeFileSync(options.out, report);
+
+async function measure(scenario: Scenario, engines: readonly Engine[], directory: string): Promise<Row> {
+  const workspace = join(directory, "work");
+  mkdirSync(workspace, { recursive: true });
+  const measurements: (() => Promise<number>)[] = [];
+  for (const engine of engines) measurements.push(await scenario.prepare(engine, workspace));
+  const samples = await inTurn(measurements, scenario.rounds);
+  const row = {
+    scenario,
+    samples: new Map(engines.map((engine, index) => [engine.name, samples[index]] as const)),
+  } as Row;
+  console.error(
+    `${scenario.name}: ${samples.map(({ median }, index) => `${engines[index]?.name} ${median.toFixed(1)} ${scenario.unit}`).join(", ")}`,
+  );
+  return row;
+}
+
+async function removeContainers(engine: Engine): Promise<void> {
+  const ids = (await runCommand(engine.command("ps", "-aq"))).split("\n").filter(Boolean);
+  if (ids.length > 0) await timeCommand(engine.command("rm", "-f", ...ids));
+}
