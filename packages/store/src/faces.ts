@@ -32,6 +32,9 @@ export interface Store {
   readonly root: string;
   /** The one database. Other packages keep their tables in it through a migration set of their own. */
   readonly database: Database;
+  readonly paths: StorePaths;
+  /** Overlay mounts of our trees need `userxattr` (the process may not write `trusted.*` attributes). */
+  readonly userxattr: boolean;
   readonly blobs: BlobStore;
   readonly layers: LayerStore;
   readonly images: ImageStore;
@@ -42,6 +45,23 @@ export interface Store {
   collect(options?: { readonly plan?: boolean; readonly signal?: AbortSignal }): Promise<CollectionReport>;
   usage(): StoreUsage;
   close(): Promise<void>;
+}
+
+/** Every path below the data root that more than one package needs. All absolute. */
+export interface StorePaths {
+  readonly root: string;
+  /** An OCI image layout: `blobs/`, `oci-layout`, `index.json`. */
+  readonly content: string;
+  readonly ingest: string;
+  readonly layers: string;
+  readonly writable: string;
+  /** What is renamed to here is deleted in the background, and at the next start. Same file system as all the rest. */
+  readonly trash: string;
+  readonly containers: string;
+  readonly volumes: string;
+  readonly build: string;
+  readonly database: string;
+  readonly lock: string;
 }
 
 export type Root =
@@ -141,10 +161,19 @@ export interface LayerStore {
   stack(chainId: ChainId): Layer[];
   /** The tree directories of a stack, topmost first, as overlayfs wants its lowers. Makes missing trees. */
   lowers(chainId: ChainId, signal?: AbortSignal): Promise<string[]>;
+  /**
+   * Where the content of each file lies in the layer's uncompressed tar blob, by entry path, for
+   * `FileContent {from: "blob"}`. Undefined when the layer has no such blob. The blob's digest is the diff ID.
+   */
+  tarIndex(chainId: ChainId, signal?: AbortSignal): Promise<TarIndex | undefined>;
   /** The merged root file system, read without mounting anything. Makes missing trees. `undefined` is an empty root. */
   view(chainId: ChainId | undefined, signal?: AbortSignal): Promise<RootView>;
 
-  prepare(parent: ChainId | undefined, lease: Lease): Promise<WritableLayer>;
+  prepare(parent: ChainId | undefined, lease: Lease, options?: PrepareOptions): Promise<WritableLayer>;
+  /** A writable that was prepared with `persistent`, also by an earlier process. */
+  writable(id: string): WritableLayer | undefined;
+  /** All persistent writables: the owner discards, after its start, those that it knows nothing of. */
+  writables(): WritableLayer[];
   /** The upper directory becomes a layer. It must be unmounted. An empty upper still gives a layer (an empty tar). */
   commit(writable: WritableLayer, lease: Lease, options?: CommitOptions): Promise<Layer>;
   discard(writable: WritableLayer): Promise<void>;
@@ -171,6 +200,20 @@ export interface WritableLayer {
   readonly lowers: readonly string[];
 }
 
+export interface PrepareOptions {
+  /**
+   * It outlives the process and the lease (a container's root), and holds its parent, until it is committed or
+   * discarded. Without it, it is undone with whatever is mounted below it when the store is opened next.
+   */
+  readonly persistent?: boolean;
+}
+
+/** Bytes from `offset` in the tar blob `digest`. */
+export interface TarIndex {
+  readonly digest: Digest;
+  readonly files: ReadonlyMap<string, { readonly offset: number; readonly size: number }>;
+}
+
 export interface CommitOptions {
   /** Times later than this become this (SOURCE_DATE_EPOCH), in nanoseconds. */
   readonly clampMtime?: bigint;
@@ -190,6 +233,8 @@ export interface FromEntriesOptions {
   readonly entries: Iterable<LayerEntry> | AsyncIterable<LayerEntry>;
   /** `tar` writes one file quickly; `tree` can share files of other trees by hard link and is ready to mount. */
   readonly form: "tar" | "tree";
+  /** Keep the entries' offsets in memory, so that the first `tarIndex` of this layer costs nothing (form `tar`). */
+  readonly remember?: boolean;
   readonly lease: Lease;
   readonly signal?: AbortSignal;
 }
@@ -222,7 +267,9 @@ export type FileContent =
   /** A file of the host that may change later: it is copied now. Throws `conflict` if its size is not `size` any more. */
   | { readonly from: "host"; readonly path: string; readonly size: number }
   /** A file inside one of our trees, immutable: with form `tree` and equal metadata it is hard-linked. */
-  | { readonly from: "tree"; readonly path: string; readonly size: number };
+  | { readonly from: "tree"; readonly path: string; readonly size: number }
+  /** A range of a blob of ours, such as a file in an earlier layer's tar (see `tarIndex`). */
+  | { readonly from: "blob"; readonly digest: Digest; readonly offset: number; readonly size: number };
 
 export interface RootEntry {
   readonly kind: "dir" | "file" | "symlink" | "char" | "block" | "fifo" | "socket";
@@ -292,6 +339,8 @@ export interface ImageStore {
    * clear error before anything is named.
    */
   load(archive: ReadableStream<Uint8Array>, options?: LoadOptions): Promise<LoadedImage[]>;
+  /** Makes the missing tar blobs of an image, so that `content/index.json` lists it and OCI tools can read it. */
+  materialize(id: ImageId, signal?: AbortSignal): Promise<void>;
   /** One tar that is a Docker archive (manifest.json) and an OCI layout at once; `oci` leaves the Docker parts out. */
   save(nameOrIds: readonly string[], options?: SaveOptions): Promise<ReadableStream<Uint8Array>>;
 }
