@@ -116,6 +116,22 @@ export interface CreateContainer {
 
 export type ContainerStatus = "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead";
 
+/** One run of a container's health check. Times are milliseconds since the epoch. */
+export interface HealthProbe {
+  readonly start: number;
+  readonly end: number;
+  /** 0 healthy, anything else not; -1 when it took too long or could not be run. */
+  readonly exitCode: number;
+  readonly output: string;
+}
+
+export interface HealthState {
+  readonly status: "starting" | "healthy" | "unhealthy";
+  readonly failingStreak: number;
+  /** The last five, oldest first. */
+  readonly log: readonly HealthProbe[];
+}
+
 /** Times are milliseconds since the epoch; absent means: never. */
 export interface ContainerState {
   readonly status: ContainerStatus;
@@ -126,6 +142,8 @@ export interface ContainerState {
   readonly startedAt?: number;
   readonly finishedAt?: number;
   readonly restartCount: number;
+  /** Absent without a health check. */
+  readonly health?: HealthState;
 }
 
 export interface ContainerMount {
