@@ -1,4 +1,4 @@
-import type { Directives } from "./directives.ts";
+import type { Directives, RuleSet } from "./directives.ts";
 import type { ArgInstruction, FromInstruction, StageInstruction } from "./instructions.ts";
 import type { Warning } from "./rules.ts";
 import type { SourceText } from "./source.ts";
@@ -21,6 +21,40 @@ export interface Dockerfile {
   readonly globalArgs: readonly ArgInstruction[];
   /** At least one. */
   readonly stages: readonly Stage[];
-  /** What the parser alone can tell, without the rules that the file's `check` directive skips. */
+  /** Rules that a `# check=skip=` comment directly above an instruction skips, by the instruction's first line. */
+  readonly skips: ReadonlyMap<number, RuleSet>;
+  /** What the parser alone can tell, without the rules that the file's directives skip. */
   readonly warnings: readonly Warning[];
+}
+
+/** The ARGs that have a value before the first FROM without being declared. */
+export const AUTOMATIC_PLATFORM_ARGS = [
+  "TARGETPLATFORM",
+  "TARGETOS",
+  "TARGETOSVERSION",
+  "TARGETARCH",
+  "TARGETVARIANT",
+  "BUILDPLATFORM",
+  "BUILDOS",
+  "BUILDOSVERSION",
+  "BUILDARCH",
+  "BUILDVARIANT",
+  "TARGETSTAGE",
+] as const;
+
+/**
+ * The stage that `--from`, `--target` or FROM means: by name (the last of that name wins) or by number. FROM sees only
+ * the stages `before` it, by name only.
+ */
+export function findStage(stages: readonly Stage[], reference: string): Stage | undefined {
+  const name = reference.toLowerCase();
+  const named = stages.findLast((stage) => stage.name === name);
+  if (named !== undefined) return named;
+  return /^\d{1,9}$/.test(reference) ? stages[Number(reference)] : undefined;
+}
+
+/** The stage that a FROM builds on: one before it, by name; otherwise the word is an image. */
+export function baseStage(stages: readonly Stage[], stage: Stage, image: string): Stage | undefined {
+  const name = image.toLowerCase();
+  return stages.slice(0, stage.index).findLast((earlier) => earlier.name === name);
 }

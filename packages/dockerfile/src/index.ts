@@ -1,6 +1,13 @@
 /** Dockerfiles and ignore files: text to typed instructions with their places. It reads no files and runs nothing. */
-export type { CheckDirective, Directives } from "./directives.ts";
-export type { Dockerfile, Stage } from "./dockerfile.ts";
+export {
+  checkBaseImagePlatform,
+  checkExpose,
+  checkUndefinedVar,
+  copyIgnoredFile,
+  warningApplies,
+} from "./checks.ts";
+export type { CheckDirective, Directives, RuleSet } from "./directives.ts";
+export { AUTOMATIC_PLATFORM_ARGS, baseStage, type Dockerfile, findStage, type Stage } from "./dockerfile.ts";
 export {
   type EscapeCharacter,
   type Expansion,
@@ -10,7 +17,9 @@ export {
   type Variables,
   type WordsExpansion,
 } from "./expand.ts";
-export { IgnoreMatcher, type IgnorePattern, ignoreFileCandidates, parseIgnoreFile } from "./ignore.ts";
+export { type GlobOptions, globPattern, hasGlob } from "./glob.ts";
+export { IgnoreMatcher } from "./ignore.ts";
+export { type IgnorePattern, ignoreFileCandidates, ignorePatterns, parseIgnoreFile } from "./ignore-file.ts";
 export type {
   AddInstruction,
   ArgInstruction,
@@ -44,7 +53,7 @@ export type {
 export { resolveMount } from "./mount.ts";
 export { type ParseOptions, parseDockerfile, parseTrigger } from "./parse.ts";
 export { parsePortSpecs } from "./ports.ts";
-export { RULE_NAMES, type RuleName, type Warning } from "./rules.ts";
+export { RULE_NAMES, RULES, type Rule, type RuleName, type Warning, warning } from "./rules.ts";
 export {
   type ExcerptOptions,
   renderExcerpt,
