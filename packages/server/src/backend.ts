@@ -1,11 +1,14 @@
 import type { BuildEvent, BuildRequest, BuildResult, CacheRecord } from "@slipway/build";
 import type {
   Container,
+  ContainerEndpoint,
+  ContainerMount,
   ContainerStatus,
   CreateContainer,
   EngineEvent,
   ExecConfig,
   ExecState,
+  HostConfig,
   Volume,
 } from "@slipway/engine";
 import type { NetworkInfo } from "@slipway/network";
@@ -120,9 +123,7 @@ export interface ImageBackend {
       readonly signal: AbortSignal;
     },
   ): Promise<ImageId>;
-  prune(
-    filters: Filters,
-  ): Promise<{
+  prune(filters: Filters): Promise<{
     readonly removed: readonly { readonly untagged?: string; readonly deleted?: string }[];
     readonly freedBytes: number;
   }>;
@@ -204,4 +205,24 @@ export interface Backends {
   readonly system: SystemBackend;
 }
 
-export type { ContainerStatus };
+export type {
+  BuildEvent,
+  BuildRequest,
+  BuildResult,
+  CacheRecord,
+  Container,
+  ContainerEndpoint,
+  ContainerMount,
+  ContainerStatus,
+  CreateContainer,
+  EngineEvent,
+  ExecConfig,
+  ExecState,
+  HostConfig,
+  Image,
+  LogQuery,
+  LogRecord,
+  NetworkInfo,
+  StdioSession,
+  Volume,
+};

@@ -1,0 +1,40 @@
+import { type ErrorCode, errorCode, errorMessage, SlipwayError } from "@slipway/base";
+import { json, type Reply } from "./http/reply.ts";
+
+const STATUS: Readonly<Record<ErrorCode, number>> = {
+  invalid: 400,
+  "not-found": 404,
+  "already-exists": 409,
+  conflict: 409,
+  "not-modified": 304,
+  unauthorized: 401,
+  forbidden: 403,
+  corrupt: 500,
+  exhausted: 500,
+  unavailable: 503,
+  cancelled: 500,
+  deadline: 500,
+  "not-implemented": 501,
+  internal: 500,
+};
+
+/** The one place where failures become HTTP statuses. */
+export function statusOf(error: unknown): number {
+  return STATUS[errorCode(error)];
+}
+
+/**
+ * `{"message"}` as every Docker client reads it, and what our own CLI shows besides: the code, the hint and the facts.
+ */
+export function errorReply(error: unknown): Reply {
+  return json(statusOf(error), errorDocument(error));
+}
+
+export function errorDocument(error: unknown): Record<string, unknown> {
+  const document: Record<string, unknown> = { message: errorMessage(error) };
+  if (!(error instanceof SlipwayError)) return document;
+  document.code = error.code;
+  if (error.hint !== undefined) document.hint = error.hint;
+  if (Object.keys(error.details).length > 0) document.details = error.details;
+  return document;
+}

@@ -1,0 +1,119 @@
+import { errorMessage, SlipwayError, shortId } from "@slipway/base";
+import type { Backends, BuildEvent, BuildResult } from "../backend.ts";
+import type { Call } from "../call.ts";
+import { empty, json, type Reply } from "../http/reply.ts";
+import type { RouteTable } from "../router.ts";
+import { readBuildQuery } from "./build-request.ts";
+import { LineStream } from "./line-stream.ts";
+
+/** Builds as the classic builder's clients know them: a tar comes in, JSON lines go out. */
+export function buildRoutes({ builds }: Backends): RouteTable {
+  const running = new Map<string, AbortController>();
+  return {
+    "POST /build": (call) => build(call, builds, running),
+    "POST /build/cancel": (call) => {
+      const id = call.query.string("id");
+      if (id === undefined) throw new SlipwayError("invalid", "build ID not provided");
+      running.get(id)?.abort();
+      return empty(204);
+    },
+    "POST /build/prune": async (call) => {
+      const options = { all: call.query.boolean("all"), filters: call.query.filters() };
+      const { removed, freedBytes } = await builds.prune(options);
+      return json(200, { CachesDeleted: removed.length === 0 ? null : removed, SpaceReclaimed: freedBytes });
+    },
+  };
+}
+
+async function build(call: Call, builds: Backends["builds"], running: Map<string, AbortController>): Promise<Reply> {
+  const request = readBuildQuery(call);
+  const quiet = call.query.boolean("q");
+  const buildId = call.query.string("buildid");
+  const cancel = new AbortController();
+  if (buildId !== undefined) running.set(buildId, cancel);
+  const lines = new LineStream();
+  const narrator = new Narrator((text) => {
+    if (!quiet) lines.send({ stream: text });
+  });
+  const work = async () => {
+    try {
+      const signal = AbortSignal.any([call.signal, cancel.signal]);
+      const result = await builds.build(request, (event) => narrator.tell(event), signal);
+      sendResult(lines, result, quiet);
+    } finally {
+      if (buildId !== undefined) running.delete(buildId);
+    }
+  };
+  return await lines.reply(work, failureLine);
+}
+
+function sendResult(lines: LineStream, result: BuildResult, quiet: boolean): void {
+  const { imageId, names } = result;
+  if (imageId === undefined) return;
+  lines.send({ aux: { ID: imageId } });
+  if (quiet) {
+    lines.send({ stream: `${imageId}\n` });
+    return;
+  }
+  // docker-py and others read the ID from this very sentence.
+  lines.send({ stream: `Successfully built ${shortId(imageId)}\n` });
+  for (const name of names) lines.send({ stream: `Successfully tagged ${name}\n` });
+}
+
+function failureLine(error: unknown): Record<string, unknown> {
+  const message = errorMessage(error);
+  const exitCode = error instanceof SlipwayError ? error.details.exitCode : undefined;
+  return { errorDetail: { ...(typeof exitCode === "number" && { code: exitCode }), message }, error: message };
+}
+
+/** Tells the events of a build in the classic builder's manner: a line for each step, then what it prints. */
+class Narrator {
+  readonly #say: (text: string) => void;
+  readonly #names = new Map<string, string>();
+  /** Each stream keeps characters that are not complete yet: chunks break anywhere. */
+  readonly #decoders = new Map<string, TextDecoder>();
+  #speaking: string | undefined;
+
+  constructor(say: (text: string) => void) {
+    this.#say = say;
+  }
+
+  tell(event: BuildEvent): void {
+    switch (event.type) {
+      case "vertex":
+        this.#tellStep(event);
+        return;
+      case "log":
+        this.#tellOutput(event);
+        return;
+      case "warning":
+        this.#say(`[Warning] ${event.message}\n`);
+        return;
+      case "status":
+        return;
+    }
+  }
+
+  #tellStep(event: Extract<BuildEvent, { type: "vertex" }>): void {
+    this.#names.set(event.id, event.name);
+    if (event.state === "running") this.#announce(event.id);
+    if (event.state === "cached") {
+      this.#announce(event.id);
+      this.#say(" ---> Using cache\n");
+    }
+  }
+
+  #tellOutput(event: Extract<BuildEvent, { type: "log" }>): void {
+    // Steps run side by side: say whose output follows when it changes.
+    if (this.#speaking !== event.vertex) this.#announce(event.vertex);
+    const key = `${event.vertex} ${event.stream}`;
+    const decoder = this.#decoders.get(key) ?? new TextDecoder();
+    this.#decoders.set(key, decoder);
+    this.#say(decoder.decode(event.data, { stream: true }));
+  }
+
+  #announce(id: string): void {
+    this.#speaking = id;
+    this.#say(`Step ${this.#names.get(id) ?? id}\n`);
+  }
+}

@@ -1,0 +1,74 @@
+import { SlipwayError } from "@slipway/base";
+import { json } from "../http/reply.ts";
+import type { Handler, RouteTable } from "../router.ts";
+
+const NOT_A_MANAGER =
+  'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';
+
+/** Routes of the Engine API that have a fixed answer: what Slipway will never do, and what it does not do yet. */
+export function refusedRoutes(): RouteTable {
+  return { ...swarmRoutes(), ...pluginRoutes(), ...missingRoutes() };
+}
+
+function swarmRoutes(): RouteTable {
+  const refuse: Handler = () => {
+    throw new SlipwayError("unavailable", NOT_A_MANAGER);
+  };
+  const routes: Record<string, Handler> = {};
+  for (const path of ["/swarm", "/swarm/unlockkey"]) routes[`GET ${path}`] = refuse;
+  for (const verb of ["init", "join", "leave", "update", "unlock"]) routes[`POST /swarm/${verb}`] = refuse;
+  for (const kind of ["nodes", "services", "tasks", "secrets", "configs"]) {
+    for (const method of ["GET", "POST", "DELETE"]) {
+      routes[`${method} /${kind}`] = refuse;
+      routes[`${method} /${kind}/{rest*}`] = refuse;
+    }
+  }
+  return routes;
+}
+
+function pluginRoutes(): RouteTable {
+  const none: Handler = (call) => {
+    const name = call.parameter("rest").replace(/\/(json|enable|disable|push|set|upgrade)$/, "");
+    throw new SlipwayError("not-found", `plugin "${name}" not found`);
+  };
+  return {
+    "GET /plugins": () => json(200, []),
+    "GET /plugins/{rest*}": none,
+    "POST /plugins/{rest*}": none,
+    "DELETE /plugins/{rest*}": none,
+  };
+}
+
+/** Answered with 501 rather than 404, so that a client shows why and not "page not found". */
+function missingRoutes(): RouteTable {
+  const missing =
+    (what: string): Handler =>
+    () => {
+      throw new SlipwayError("not-implemented", `${what} is not supported yet`);
+    };
+  return {
+    "GET /containers/{id}/changes": missing("listing the changed files of a container"),
+    "GET /containers/{id}/export": missing("exporting a container"),
+    "GET /containers/{id}/stats": missing("container statistics"),
+    "POST /containers/{id}/update": missing("changing the limits of a container"),
+    "GET /containers/{id}/attach/ws": missing("attaching over a websocket"),
+    "HEAD /containers/{id}/archive": missing("copying files out of a container"),
+    "GET /containers/{id}/archive": missing("copying files out of a container"),
+    "PUT /containers/{id}/archive": missing("copying files into a container"),
+    "GET /containers/{id}/checkpoints": missing("checkpointing"),
+    "POST /containers/{id}/checkpoints": missing("checkpointing"),
+    "POST /commit": missing("committing a container"),
+    "POST /images/{name*}/push": missing("pushing to a registry"),
+    "GET /images/search": missing("searching a registry"),
+    "GET /images/{name*}/attestations": missing("reading attestations"),
+    "GET /distribution/{name*}/json": missing("asking a registry"),
+    "POST /networks/create": missing("creating networks"),
+    "POST /networks/prune": missing("pruning networks"),
+    "DELETE /networks/{id}": missing("removing networks"),
+    "POST /networks/{id}/connect": missing("connecting a container to another network"),
+    "POST /networks/{id}/disconnect": missing("disconnecting a container from a network"),
+    "PUT /volumes/{name}": missing("updating a volume"),
+    "POST /session": missing("BuildKit's session API"),
+    "POST /grpc": missing("BuildKit's gRPC API"),
+  };
+}

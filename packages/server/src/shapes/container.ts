@@ -1,0 +1,219 @@
+import { shortId } from "@slipway/base";
+import type { ApiVersion } from "../api-version.ts";
+import type { Container, ContainerEndpoint, ContainerListItem, ContainerMount } from "../backend.ts";
+import { hostConfigDocument } from "./host-config.ts";
+import { timestamp, unixSeconds } from "./time.ts";
+
+type Document = Record<string, unknown>;
+
+/** An element of `GET /containers/json`. */
+export function containerSummary(item: ContainerListItem, version: ApiVersion): Document {
+  const { container } = item;
+  return {
+    Id: container.id,
+    Names: [`/${container.name}`],
+    Image: item.imageName,
+    ImageID: container.imageId,
+    Command: commandLine(container),
+    Created: unixSeconds(container.created),
+    Ports: portList(container),
+    ...(item.sizes && { SizeRw: item.sizes.rw, SizeRootFs: item.sizes.rootFs }),
+    Labels: container.config.Labels ?? {},
+    State: container.state.status,
+    Status: item.status,
+    HostConfig: { NetworkMode: container.hostConfig.NetworkMode ?? "default", ...annotations(container, version) },
+    NetworkSettings: { Networks: endpointDocuments(container, version) },
+    Mounts: container.mounts.map(mountDocument),
+  };
+}
+
+/** `GET /containers/{id}/json`. */
+export function containerDocument(item: ContainerListItem, version: ApiVersion): Document {
+  const { container } = item;
+  const { layers } = container;
+  return {
+    Id: container.id,
+    Created: timestamp(container.created),
+    Path: container.path,
+    Args: container.args,
+    State: stateDocument(container),
+    Image: container.imageId,
+    ResolvConfPath: container.resolvConfPath,
+    HostnamePath: container.hostnamePath,
+    HostsPath: container.hostsPath,
+    LogPath: container.logPath,
+    Name: `/${container.name}`,
+    RestartCount: container.state.restartCount,
+    Driver: "overlay2",
+    Platform: "linux",
+    MountLabel: "",
+    ProcessLabel: "",
+    AppArmorProfile: "",
+    ExecIDs: container.execIds.length === 0 ? null : container.execIds,
+    HostConfig: hostConfigDocument(container.hostConfig),
+    GraphDriver: {
+      Data: { LowerDir: layers.lower, MergedDir: layers.merged, UpperDir: layers.upper, WorkDir: layers.work },
+      Name: "overlay2",
+    },
+    ...(item.sizes && { SizeRw: item.sizes.rw, SizeRootFs: item.sizes.rootFs }),
+    Mounts: container.mounts.map(mountDocument),
+    Config: configDocument(container),
+    NetworkSettings: networkSettings(container, version),
+  };
+}
+
+function stateDocument({ state }: Container): Document {
+  const { status, health } = state;
+  return {
+    Status: status,
+    Running: status === "running" || status === "paused" || status === "restarting",
+    Paused: status === "paused",
+    Restarting: status === "restarting",
+    OOMKilled: state.oomKilled,
+    Dead: status === "dead",
+    Pid: state.pid,
+    ExitCode: state.exitCode,
+    Error: state.error,
+    StartedAt: timestamp(state.startedAt),
+    FinishedAt: timestamp(state.finishedAt),
+    ...(health && {
+      Health: {
+        Status: health.status,
+        FailingStreak: health.failingStreak,
+        Log: health.log.map((probe) => ({
+          Start: timestamp(probe.start),
+          End: timestamp(probe.end),
+          ExitCode: probe.exitCode,
+          Output: probe.output,
+        })),
+      },
+    }),
+  };
+}
+
+function configDocument({ config }: Container): Document {
+  return {
+    Hostname: config.Hostname ?? "",
+    Domainname: config.Domainname ?? "",
+    User: config.User ?? "",
+    AttachStdin: config.AttachStdin ?? false,
+    AttachStdout: config.AttachStdout ?? false,
+    AttachStderr: config.AttachStderr ?? false,
+    ...(config.ExposedPorts && { ExposedPorts: config.ExposedPorts }),
+    Tty: config.Tty ?? false,
+    OpenStdin: config.OpenStdin ?? false,
+    StdinOnce: config.StdinOnce ?? false,
+    Env: config.Env ?? [],
+    Cmd: config.Cmd ?? null,
+    ...(config.Healthcheck && { Healthcheck: config.Healthcheck }),
+    ...(config.ArgsEscaped && { ArgsEscaped: true }),
+    Image: config.Image,
+    Volumes: config.Volumes ?? null,
+    WorkingDir: config.WorkingDir ?? "",
+    Entrypoint: config.Entrypoint ?? null,
+    ...(config.NetworkDisabled && { NetworkDisabled: true }),
+    ...(config.MacAddress && { MacAddress: config.MacAddress }),
+    OnBuild: config.OnBuild ?? null,
+    Labels: config.Labels ?? {},
+    ...(config.StopSignal && { StopSignal: config.StopSignal }),
+    ...(config.StopTimeout !== undefined && { StopTimeout: config.StopTimeout }),
+    ...(config.Shell && { Shell: config.Shell }),
+  };
+}
+
+function networkSettings(container: Container, version: ApiVersion): Document {
+  const first = container.endpoints.find((endpoint) => endpoint.networkName === "bridge");
+  const running = container.state.pid > 0;
+  return {
+    Bridge: "",
+    SandboxID: running ? container.id : "",
+    SandboxKey: "",
+    Ports: container.ports,
+    HairpinMode: false,
+    LinkLocalIPv6Address: "",
+    LinkLocalIPv6PrefixLen: 0,
+    SecondaryIPAddresses: null,
+    SecondaryIPv6Addresses: null,
+    EndpointID: first?.endpointId ?? "",
+    Gateway: first?.gateway ?? "",
+    GlobalIPv6Address: "",
+    GlobalIPv6PrefixLen: 0,
+    IPAddress: first?.address ?? "",
+    IPPrefixLen: first?.prefixLength ?? 0,
+    IPv6Gateway: "",
+    MacAddress: first?.macAddress ?? "",
+    Networks: endpointDocuments(container, version),
+  };
+}
+
+function endpointDocuments(container: Container, version: ApiVersion): Document {
+  if (container.endpoints.length > 0) {
+    return Object.fromEntries(
+      container.endpoints.map((endpoint) => [endpoint.networkName, endpointDocument(container, endpoint, version)]),
+    );
+  }
+  // Without endpoints the mode still says which network it belongs to; templates such as `docker ps --format {{.Networks}}` read the key.
+  const mode = container.hostConfig.NetworkMode ?? "default";
+  if (mode.startsWith("container:")) return {};
+  const name = mode === "default" ? "bridge" : mode;
+  return { [name]: endpointDocument(container, undefined, version) };
+}
+
+function endpointDocument(
+  container: Container,
+  endpoint: ContainerEndpoint | undefined,
+  version: ApiVersion,
+): Document {
+  const aliases = endpoint?.aliases ?? [];
+  const custom = endpoint !== undefined && endpoint.networkName !== "bridge";
+  return {
+    IPAMConfig: null,
+    Links: null,
+    Aliases: aliases.length === 0 ? null : aliases,
+    MacAddress: endpoint?.macAddress ?? "",
+    DriverOpts: null,
+    ...(version >= 48 && { GwPriority: 0 }),
+    NetworkID: endpoint?.networkId ?? "",
+    EndpointID: endpoint?.endpointId ?? "",
+    Gateway: endpoint?.gateway ?? "",
+    IPAddress: endpoint?.address ?? "",
+    IPPrefixLen: endpoint?.prefixLength ?? 0,
+    IPv6Gateway: "",
+    GlobalIPv6Address: "",
+    GlobalIPv6PrefixLen: 0,
+    ...(version >= 44 && { DNSNames: custom ? [container.name, ...aliases, shortId(container.id)] : null }),
+  };
+}
+
+function mountDocument(mount: ContainerMount): Document {
+  return {
+    Type: mount.type,
+    ...(mount.name !== undefined && { Name: mount.name }),
+    Source: mount.source,
+    Destination: mount.destination,
+    ...(mount.driver !== undefined && { Driver: mount.driver }),
+    Mode: mount.mode,
+    RW: mount.readWrite,
+    Propagation: mount.propagation,
+  };
+}
+
+function portList(container: Container): Document[] {
+  return Object.entries(container.ports).flatMap(([key, bindings]): Document[] => {
+    const [port, type = "tcp"] = key.split("/");
+    const common = { PrivatePort: Number(port), Type: type };
+    if (bindings === null || bindings.length === 0) return [common];
+    return bindings.map((binding) => ({ IP: binding.HostIp, ...common, PublicPort: Number(binding.HostPort) }));
+  });
+}
+
+function annotations({ hostConfig }: Container, version: ApiVersion): Document {
+  const { Annotations } = hostConfig;
+  return version >= 46 && Annotations !== undefined && Object.keys(Annotations).length > 0 ? { Annotations } : {};
+}
+
+/** Path and arguments in one line; those with a space are quoted, for the eye only. */
+function commandLine(container: Container): string {
+  const args = container.args.map((arg) => (arg.includes(" ") ? `'${arg}'` : arg));
+  return [container.path, ...args].join(" ");
+}

@@ -1,0 +1,152 @@
+import { type ApiVersion, formatApiVersion, MAX_API_VERSION, MIN_API_VERSION } from "../api-version.ts";
+import type { Backends, EngineEvent, SystemInfo } from "../backend.ts";
+import { timestamp } from "./time.ts";
+
+export function versionDocument(
+  version: ReturnType<Backends["system"]["version"]>,
+  info: Pick<SystemInfo, "kernelVersion" | "architecture" | "runtime">,
+): Record<string, unknown> {
+  const arch = goArchitecture(info.architecture);
+  const details = {
+    ApiVersion: formatApiVersion(MAX_API_VERSION),
+    MinAPIVersion: formatApiVersion(MIN_API_VERSION),
+    GitCommit: version.gitCommit,
+    GoVersion: "none",
+    Os: "linux",
+    Arch: arch,
+    KernelVersion: info.kernelVersion,
+    BuildTime: version.buildTime,
+  };
+  return {
+    Platform: { Name: "Slipway" },
+    Components: [
+      { Name: "Engine", Version: version.version, Details: { ...details, Experimental: "false" } },
+      { Name: info.runtime.name, Version: info.runtime.version, Details: { GitCommit: "" } },
+    ],
+    Version: version.version,
+    ...details,
+  };
+}
+
+/** `GET /info`. What Slipway does not have is there with Docker's value for "none": clients read these fields unasked. */
+export function infoDocument(
+  info: SystemInfo,
+  version: ReturnType<Backends["system"]["version"]>,
+  apiVersion: ApiVersion,
+): Record<string, unknown> {
+  const { running, paused, stopped } = info.containers;
+  const runtimes = { [info.runtime.name]: { path: info.runtime.path || info.runtime.name } };
+  return {
+    ID: info.id,
+    Containers: running + paused + stopped,
+    ContainersRunning: running,
+    ContainersPaused: paused,
+    ContainersStopped: stopped,
+    Images: info.images,
+    Driver: "overlay2",
+    DriverStatus: [["Backing Filesystem", "slipway"]],
+    Plugins: {
+      Volume: ["local"],
+      Network: ["bridge", "host", "null"],
+      Authorization: null,
+      Log: ["json-file", "local", "none"],
+    },
+    MemoryLimit: true,
+    SwapLimit: true,
+    CpuCfsPeriod: true,
+    CpuCfsQuota: true,
+    CPUShares: true,
+    CPUSet: true,
+    PidsLimit: true,
+    IPv4Forwarding: true,
+    ...(apiVersion < 50 && { BridgeNfIptables: false, BridgeNfIp6tables: false }),
+    Debug: info.debug,
+    NFd: 0,
+    OomKillDisable: info.cgroupVersion === 1,
+    NGoroutines: 0,
+    SystemTime: new Date().toISOString(),
+    LoggingDriver: "json-file",
+    CgroupDriver: info.cgroupDriver,
+    CgroupVersion: String(info.cgroupVersion),
+    NEventsListener: 0,
+    KernelVersion: info.kernelVersion,
+    OperatingSystem: info.operatingSystem,
+    OSVersion: "",
+    OSType: "linux",
+    Architecture: machineArchitecture(info.architecture),
+    IndexServerAddress: "https://index.docker.io/v1/",
+    RegistryConfig: { IndexConfigs: {}, InsecureRegistryCIDRs: ["127.0.0.0/8", "::1/128"], Mirrors: null },
+    NCPU: info.cpus,
+    MemTotal: info.memoryBytes,
+    GenericResources: null,
+    DockerRootDir: info.dataRoot,
+    HttpProxy: "",
+    HttpsProxy: "",
+    NoProxy: "",
+    Name: info.name,
+    Labels: [],
+    ExperimentalBuild: false,
+    ServerVersion: version.version,
+    Runtimes: runtimes,
+    DefaultRuntime: info.runtime.name,
+    Swarm: {
+      NodeID: "",
+      NodeAddr: "",
+      LocalNodeState: "inactive",
+      ControlAvailable: false,
+      Error: "",
+      RemoteManagers: null,
+    },
+    // Containers always outlive the daemon.
+    LiveRestoreEnabled: true,
+    Isolation: "",
+    InitBinary: "",
+    ContainerdCommit: { ID: "" },
+    RuncCommit: { ID: info.runtime.version },
+    InitCommit: { ID: "" },
+    SecurityOptions: info.securityOptions,
+    CDISpecDirs: [],
+    Warnings: info.warnings.length === 0 ? null : info.warnings,
+  };
+}
+
+/** One line of `GET /events`. `status`, `id` and `from` are what clients from before 1.22 read. */
+export function eventLine(event: EngineEvent): string {
+  const isContainer = event.type === "container";
+  const image = event.attributes.image;
+  const document = {
+    ...((isContainer || event.type === "image") && { status: event.action, id: event.id }),
+    ...(isContainer && image !== undefined && { from: image }),
+    Type: event.type,
+    Action: event.action,
+    Actor: { ID: event.id, Attributes: event.attributes },
+    scope: "local",
+    time: Number(event.time / 1_000_000_000n),
+  };
+  // Nanoseconds are beyond 2^53, and JSON has no bigint: the number is appended as text.
+  return `${JSON.stringify(document).slice(0, -1)},"timeNano":${event.time}}\n`;
+}
+
+export function cacheDocument(
+  record: Awaited<ReturnType<Backends["builds"]["usage"]>>[number],
+): Record<string, unknown> {
+  return {
+    ID: record.id,
+    Type: record.type,
+    Description: record.description,
+    InUse: record.inUse,
+    Shared: record.shared,
+    Size: record.size,
+    CreatedAt: timestamp(record.createdAt),
+    LastUsedAt: record.lastUsedAt === undefined ? null : timestamp(record.lastUsedAt),
+    UsageCount: record.usageCount,
+  };
+}
+
+function goArchitecture(architecture: string): string {
+  return { x86_64: "amd64", x64: "amd64", aarch64: "arm64" }[architecture] ?? architecture;
+}
+
+function machineArchitecture(architecture: string): string {
+  return { amd64: "x86_64", x64: "x86_64", arm64: "aarch64" }[architecture] ?? architecture;
+}
