@@ -1,6 +1,7 @@
 import { isError, nearest } from "@slipway/base";
 import { parsePlatform, parseReference } from "@slipway/oci";
 import { checkExpose } from "./checks.ts";
+import { CHECK_COMMENT } from "./directives.ts";
 import { AUTOMATIC_PLATFORM_ARGS, baseStage, type Stage } from "./dockerfile.ts";
 import { type EscapeCharacter, expand } from "./expand.ts";
 import type { ArgInstruction, Instruction, StageInstruction } from "./instructions.ts";
@@ -59,7 +60,8 @@ function fromKeywordCasing(statement: Statement): Warning[] {
 }
 
 const SECRET_NAME = /(?:_|^)(?:apikey|auth|credential|credentials|key|password|pword|passwd|secret|token)(?:_|$)/i;
-const PUBLIC_NAME = /(?:_|^)public(?:_|$)/i;
+/** A public key, the path of a file and a version are no secrets. */
+const HARMLESS_NAME = /(?:_|^)(?:public|file|version)(?:_|$)/i;
 
 function secretNames(instruction: Instruction): Warning[] {
   const names =
@@ -69,7 +71,7 @@ function secretNames(instruction: Instruction): Warning[] {
         ? instruction.pairs.map((pair) => pair.key)
         : [];
   return names
-    .filter((name) => SECRET_NAME.test(name) && !PUBLIC_NAME.test(name))
+    .filter((name) => SECRET_NAME.test(name) && !HARMLESS_NAME.test(name))
     .map((name) => {
       const message = `Do not use ARG or ENV instructions for sensitive data (${instruction.kind.toUpperCase()} "${name}")`;
       return warning("SecretsUsedInArgOrEnv", message, instruction.range);
@@ -78,7 +80,9 @@ function secretNames(instruction: Instruction): Warning[] {
 
 /** A comment directly above a named FROM or an ARG describes it, and then begins with its name. */
 function descriptions(statement: Statement, instruction: Instruction): Warning[] {
-  const { comments } = statement.line;
+  const { comments: all } = statement.line;
+  // An empty comment parts what stands above it from the instruction, as a blank line does.
+  const comments = all.slice(all.lastIndexOf("") + 1).filter((comment) => !CHECK_COMMENT.test(comment));
   const names =
     instruction.kind === "arg"
       ? instruction.args.map((arg) => arg.name)

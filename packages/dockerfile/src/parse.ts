@@ -1,5 +1,5 @@
 import { warningApplies } from "./checks.ts";
-import { type RuleSet, readCheck, readDirectives } from "./directives.ts";
+import { CHECK_COMMENT, type RuleSet, readCheck, readDirectives } from "./directives.ts";
 import type { Dockerfile, Stage } from "./dockerfile.ts";
 import type { EscapeCharacter } from "./expand.ts";
 import { fileChecks, lineChecks } from "./file-checks.ts";
@@ -21,8 +21,8 @@ const MAX_SIZE = 8 * 1024 * 1024;
 /** Throws `invalid` with `details.source` and a message that shows the lines. */
 export function parseDockerfile(text: string | Uint8Array, options: ParseOptions = {}): Dockerfile {
   const source = readText(text, options.file ?? "Dockerfile");
-  const directives = readDirectives(source);
-  const lines = logicalLines(source, directives.escape, directives.bodyLine);
+  const { bodyLine, ...directives } = readDirectives(source);
+  const lines = logicalLines(source, directives.escape, bodyLine);
   if (lines.length === 0) throw withoutInstructions(source);
   if (source.lines[0]?.trimStart().startsWith("{") && directives.syntax) {
     throw sourceError(
@@ -153,7 +153,7 @@ function skipsOf(source: SourceText, lines: readonly LogicalLine[]): ReadonlyMap
   const skips = new Map<number, RuleSet>();
   for (const { comments, range } of lines) {
     for (const comment of comments) {
-      const value = /^check\s*=\s*(.+)$/i.exec(comment)?.[1];
+      const value = CHECK_COMMENT.exec(comment)?.[1];
       if (value !== undefined) skips.set(range.startLine, readCheck(source, value, range).skip);
     }
   }

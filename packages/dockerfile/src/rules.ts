@@ -113,9 +113,9 @@ const TEXTS: Readonly<Record<RuleName, readonly [description: string, page: stri
     "Sensitive data should not be used in the ARG or ENV commands",
     "Values of ARG and ENV stay in the image's history and configuration. Use `RUN --mount=type=secret`.",
   ],
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the syntax of Dockerfiles
   InvalidDefaultArgInFrom: [
     "Default value for global ARG results in an empty or invalid base image name",
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the syntax of Dockerfiles
     "Without `--build-arg` the FROM has no valid image. Give the ARG a default: `ARG TAG=latest` or `${TAG:-latest}`.",
   ],
   FromPlatformFlagConstDisallowed: [

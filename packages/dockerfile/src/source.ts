@@ -21,6 +21,8 @@ export interface ExcerptOptions {
   readonly context?: number;
   /** Of a longer range only this many lines are shown; 12 unless told. */
   readonly maxLines?: number;
+  /** Whether the first line is `file:line`; true unless told. */
+  readonly header?: boolean;
 }
 
 const MAX_LINE_WIDTH = 200;
@@ -61,7 +63,7 @@ export function renderExcerpt(source: SourceText, range: SourceRange, options: E
   const first = Math.max(1, start - context);
   const last = Math.min(count, end + context);
   const width = Math.max(4, String(last).length);
-  const out = [`${range.file}:${start === end ? start : `${start}-${end}`}`];
+  const out = options.header === false ? [] : [`${range.file}:${start === end ? start : `${start}-${end}`}`];
   for (let line = first; line <= last; line++) {
     const inside = line >= start && line <= end;
     if (inside && end - start >= maxLines && line === start + maxLines - 1) {
@@ -100,9 +102,13 @@ export function sourceError(
   problem: { readonly message: string; readonly hint?: string; readonly cause?: unknown },
 ): SlipwayError {
   const place = `${range.file}:${range.startLine}`;
-  return new SlipwayError("invalid", `${place}: ${problem.message}\n\n${renderExcerpt(source, range)}\n`, {
-    details: { source: range, problem: problem.message },
-    ...(problem.hint === undefined ? {} : { hint: problem.hint }),
-    ...(problem.cause === undefined ? {} : { cause: problem.cause }),
-  });
+  return new SlipwayError(
+    "invalid",
+    `${place}: ${printable(problem.message)}\n\n${renderExcerpt(source, range, { header: false })}\n`,
+    {
+      details: { source: range, problem: problem.message },
+      ...(problem.hint === undefined ? {} : { hint: problem.hint }),
+      ...(problem.cause === undefined ? {} : { cause: problem.cause }),
+    },
+  );
 }
