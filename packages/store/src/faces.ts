@@ -310,6 +310,8 @@ export interface Image {
   /** What was pulled, loaded or made: a manifest's or an index's descriptor. */
   readonly target: Descriptor;
   readonly manifest: Manifest;
+  /** Digest of the manifest's bytes, which are a blob; differs from `target` if that is an index. */
+  readonly manifestDigest: Digest;
   /** Tagged names, complete, sorted. */
   readonly names: readonly Reference[];
   /** `name@digest` under which it was pulled or pushed. */

@@ -1,1 +1,34 @@
-export type * from "./faces.ts";
+/** Blobs, layers, images and their names: everything that must survive a crash, with leases and collection. It runs nothing. */
+export type {
+  BlobInfo,
+  BlobStore,
+  BlobWriter,
+  CollectionReport,
+  CommitOptions,
+  FileContent,
+  FromEntriesOptions,
+  FromTarOptions,
+  Image,
+  ImageStore,
+  IngestOptions,
+  Layer,
+  LayerEntry,
+  LayerStore,
+  Lease,
+  LeaseStore,
+  LoadedImage,
+  LoadOptions,
+  PrepareOptions,
+  PutImageOptions,
+  Root,
+  RootEntry,
+  RootView,
+  SaveOptions,
+  Store,
+  StorePaths,
+  StoreUsage,
+  TarIndex,
+  WritableLayer,
+} from "./faces.ts";
+export type { MigrationSet } from "./migrations.ts";
+export { type OpenStoreOptions, openStore } from "./open-store.ts";

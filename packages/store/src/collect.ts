@@ -1,0 +1,189 @@
+import type { Database } from "bun:sqlite";
+import { type ChainId, type Digest, formatReference } from "@slipway/oci";
+import type { CollectionReport, Root, StorePaths } from "./faces.ts";
+import type { ImageTable } from "./image-table.ts";
+import type { Leases } from "./leases.ts";
+import { blobPath, treeHome } from "./paths.ts";
+import type { Trash } from "./trash.ts";
+import type { Writables } from "./writables.ts";
+
+export interface CollectorOptions {
+  readonly database: Database;
+  readonly paths: StorePaths;
+  readonly leases: Leases;
+  readonly images: ImageTable;
+  readonly writables: Writables;
+  readonly trash: Trash;
+  /** Called before files of blobs go. */
+  readonly beforeSweep: () => void;
+}
+
+type Kind = "blob" | "layer" | "image";
+
+/**
+ * Mark and sweep. Both happen in one turn of the event loop, rows first and in one transaction, so nothing can be leased
+ * in between; files are renamed away and deleted in the background.
+ */
+export class Collector {
+  readonly #options: CollectorOptions;
+  readonly #owners = new Map<string, () => Iterable<Root>>();
+
+  constructor(options: CollectorOptions) {
+    this.#options = options;
+  }
+
+  addRoots(owner: string, roots: () => Iterable<Root>): void {
+    this.#owners.set(owner, roots);
+  }
+
+  collect(plan: boolean): CollectionReport {
+    const marked = new Marks();
+    this.#markRoots(marked);
+    this.#markImages(marked);
+    this.#markLayers(marked);
+    const removed = this.#unmarked(marked);
+    if (!plan) this.#sweep(removed);
+    return {
+      removed: removed.map(({ kind, id, bytes }) => ({ kind, id, bytes })),
+      kept: marked.report(),
+      freedBytes: removed.reduce((sum, { bytes }) => sum + bytes, 0),
+    };
+  }
+
+  #markRoots(marked: Marks): void {
+    for (const [owner, roots] of this.#owners) {
+      for (const root of roots()) {
+        const id = root.kind === "blob" ? root.digest : root.kind === "layer" ? root.chainId : root.id;
+        marked.add(root.kind, id, `${owner}: ${root.reason}`);
+      }
+    }
+    for (const lease of this.#options.leases.all()) {
+      const reason = `lease '${lease.label}'`;
+      for (const digest of lease.blobs) marked.add("blob", digest, reason);
+      for (const chainId of lease.layers) marked.add("layer", chainId, reason);
+      for (const id of lease.images) marked.add("image", id, reason);
+    }
+    for (const [chainId, reason] of this.#options.writables.parents()) marked.add("layer", chainId, reason);
+  }
+
+  /** Every image that has a record stays until it is removed; it may have no name and still be used by its ID. */
+  #markImages(marked: Marks): void {
+    for (const image of this.#options.images.all()) {
+      const names = this.#options.images.names(image.id).map(formatReference);
+      marked.add("image", image.id, names.length > 0 ? `named ${names.join(", ")}` : "an image without a name");
+      const reason = `image ${image.id}`;
+      marked.add("blob", image.id, reason);
+      marked.add("blob", image.manifest, reason);
+      marked.add("blob", image.target.digest, reason);
+      if (image.top !== null) marked.add("layer", image.top, reason);
+    }
+  }
+
+  #markLayers(marked: Marks): void {
+    const query = this.#options.database.query<{ parent: ChainId | null; tar: Digest | null }, [string]>(
+      "SELECT parent, tar FROM layers JOIN diffs USING (diff_id) WHERE chain_id = ?",
+    );
+    const todo = marked.all("layer");
+    for (let id = todo.pop(); id !== undefined; id = todo.pop()) {
+      const row = query.get(id);
+      if (row === null) continue;
+      if (row.tar !== null) marked.add("blob", row.tar, `layer ${id}`);
+      if (row.parent !== null && marked.add("layer", row.parent, `below layer ${id}`)) todo.push(row.parent);
+    }
+  }
+
+  #unmarked(marked: Marks): Unmarked[] {
+    const { database } = this.#options;
+    const layers = database
+      .query<{ id: ChainId; diffId: Digest }, []>("SELECT chain_id AS id, diff_id AS diffId FROM layers")
+      .all();
+    const live = new Set(layers.filter(({ id }) => marked.has("layer", id)).map(({ diffId }) => diffId));
+    const sizes = database.query<{ size: number }, [string]>("SELECT size FROM diffs WHERE diff_id = ?");
+    const counted = new Set<Digest>();
+    const found: Unmarked[] = [];
+    for (const { id, diffId } of layers) {
+      if (marked.has("layer", id)) continue;
+      // A diff that another layer still uses frees nothing.
+      const frees = !live.has(diffId) && !counted.has(diffId);
+      counted.add(diffId);
+      found.push({ kind: "layer", id, bytes: frees ? (sizes.get(diffId)?.size ?? 0) : 0 });
+    }
+    for (const { digest, size } of database
+      .query<{ digest: Digest; size: number }, []>("SELECT digest, size FROM blobs")
+      .all()) {
+      if (!marked.has("blob", digest)) found.push({ kind: "blob", id: digest, bytes: size });
+    }
+    return found;
+  }
+
+  #sweep(removed: readonly Unmarked[]): void {
+    if (removed.length === 0) return;
+    const { database, paths, trash } = this.#options;
+    const blobs = removed.flatMap(({ kind, id }) => (kind === "blob" ? [id as Digest] : []));
+    const layers = removed.flatMap(({ kind, id }) => (kind === "layer" ? [id as ChainId] : []));
+    let directories: string[] = [];
+    database.transaction(() => {
+      database.run("PRAGMA defer_foreign_keys = ON");
+      const bound = database.query<{ directory: string }, [string]>(
+        "DELETE FROM trees WHERE key = ? AND key <> diff_id RETURNING directory",
+      );
+      for (const id of layers) {
+        directories.push(...bound.all(id).map(({ directory }) => directory));
+        database.query("DELETE FROM layers WHERE chain_id = ?").run(id);
+      }
+      const unused = "diff_id NOT IN (SELECT diff_id FROM layers)";
+      const trees = database
+        .query<{ directory: string }, []>(`DELETE FROM trees WHERE ${unused} RETURNING directory`)
+        .all();
+      directories = directories.concat(trees.map(({ directory }) => directory));
+      database.run(`DELETE FROM diffs WHERE ${unused}`);
+      for (const digest of blobs) {
+        database.query("UPDATE diffs SET tar = NULL, compression = NULL WHERE tar = ?").run(digest);
+        database.query("DELETE FROM blobs WHERE digest = ?").run(digest);
+      }
+    })();
+    // The layout must not name a blob that is gone.
+    if (blobs.length > 0) this.#options.beforeSweep();
+    for (const directory of directories) trash.take(treeHome(paths, directory));
+    for (const digest of blobs) trash.take(blobPath(paths, digest));
+  }
+}
+
+interface Unmarked {
+  readonly kind: Kind;
+  readonly id: Digest;
+  readonly bytes: number;
+}
+
+/** What is in use, and why. */
+class Marks {
+  readonly #marks = {
+    blob: new Map<string, string[]>(),
+    layer: new Map<string, string[]>(),
+    image: new Map<string, string[]>(),
+  };
+
+  /** True if it was not marked before. */
+  add(kind: Kind, id: string, reason: string): boolean {
+    const reasons = this.#marks[kind].get(id);
+    if (reasons === undefined) {
+      this.#marks[kind].set(id, [reason]);
+      return true;
+    }
+    reasons.push(reason);
+    return false;
+  }
+
+  has(kind: Kind, id: string): boolean {
+    return this.#marks[kind].has(id);
+  }
+
+  all(kind: "layer"): ChainId[] {
+    return [...this.#marks[kind].keys()] as ChainId[];
+  }
+
+  report(): CollectionReport["kept"] {
+    const kinds: readonly Kind[] = ["image", "layer", "blob"];
+    return kinds.flatMap((kind) => [...this.#marks[kind]].map(([id, reasons]) => ({ kind, id, reasons })));
+  }
+}

@@ -1,0 +1,77 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { SlipwayError } from "@slipway/base";
+import type { Blobs } from "./blobs.ts";
+import { expand } from "./decompress.ts";
+import type { StorePaths } from "./faces.ts";
+import { decodeRoot, type LayerRow } from "./layer-table.ts";
+import { treePath } from "./paths.ts";
+import type { StreamRun, WorkerPool } from "./worker-pool.ts";
+
+export interface TarSources {
+  readonly paths: StorePaths;
+  readonly blobs: Blobs;
+  readonly userxattr: boolean;
+  readonly pool: WorkerPool;
+}
+
+/** The uncompressed tar of a layer from whichever form there is. The stream fails at its end if it is not the diff ID's. */
+export function openLayerTar(row: LayerRow, sources: TarSources): ReadableStream<Uint8Array> {
+  if (row.tar === row.diffId) return sources.blobs.read(row.diffId);
+  if (row.directory !== null && row.canonical === 1) return streamTree(row, row.directory, sources);
+  if (row.tar !== null && (row.compression === "gzip" || row.compression === "zstd")) {
+    return expandedStream(row, sources.blobs.path(row.tar), row.compression);
+  }
+  throw new SlipwayError("corrupt", `layer ${row.chainId} has neither a tar nor a tree that one can be made from`);
+}
+
+/** Chunks that a worker may have made before they are asked for. */
+const AHEAD = 4;
+
+function streamTree(row: LayerRow, directory: string, sources: TarSources): ReadableStream<Uint8Array> {
+  const { paths, userxattr, pool } = sources;
+  const root = treePath(paths, directory);
+  const rootEntry = row.root === null ? {} : { rootEntry: decodeRoot(row.root) };
+  const tree = { op: "hash-tree", root, userxattr, ...rootEntry } as const;
+  let run: StreamRun | undefined;
+  return new ReadableStream<Uint8Array>(
+    {
+      async start(controller) {
+        run = await pool.start({ op: "stream-tree", tree, diffId: row.diffId }, (message) => {
+          if (message.type === "chunk") controller.enqueue(message.bytes);
+        });
+        for (let ahead = 1; ahead < AHEAD; ahead++) run.pull();
+        run.result.then(
+          () => controller.close(),
+          (error: unknown) => controller.error(error),
+        );
+      },
+      pull() {
+        run?.pull();
+      },
+      cancel() {
+        run?.stop();
+      },
+    },
+    { highWaterMark: 1 },
+  );
+}
+
+function expandedStream(row: LayerRow, path: string, compression: "gzip" | "zstd"): ReadableStream<Uint8Array> {
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const writer = writable.getWriter();
+  const hash = createHash("sha256");
+  const pump = async () => {
+    await expand(createReadStream(path), compression, async (bytes) => {
+      hash.update(bytes);
+      await writer.write(bytes);
+    });
+    const actual = `sha256:${hash.digest("hex")}`;
+    if (actual !== row.diffId) {
+      throw new SlipwayError("corrupt", `layer ${row.diffId} is damaged: its tar has the digest ${actual}`);
+    }
+    await writer.close();
+  };
+  pump().catch((error: unknown) => writer.abort(error).catch(() => {}));
+  return readable;
+}

@@ -1,0 +1,181 @@
+import { Database } from "bun:sqlite";
+import { mkdirSync, rmdirSync } from "node:fs";
+import { errnoOf, type Logger, SlipwayError, silentLogger } from "@slipway/base";
+import { bootId, lsetxattr } from "@slipway/sys";
+import { Blobs } from "./blobs.ts";
+import { Collector } from "./collect.ts";
+import { DataLock } from "./data-lock.ts";
+import { DiskSync } from "./disk-sync.ts";
+import type { CollectionReport, Root, Store, StorePaths, StoreUsage } from "./faces.ts";
+import { ImageTable } from "./image-table.ts";
+import { Images } from "./images.ts";
+import { LayerTable } from "./layer-table.ts";
+import { LayerTrees } from "./layer-trees.ts";
+import { Layers } from "./layers.ts";
+import { Leases } from "./leases.ts";
+import { type MigrationSet, migrate } from "./migrations.ts";
+import { OciLayout } from "./oci-layout.ts";
+import { storeDirectories, storePaths } from "./paths.ts";
+import { recover } from "./recovery.ts";
+import { STORE_MIGRATIONS } from "./schema.ts";
+import { Trash } from "./trash.ts";
+import { OPAQUE_VALUE, overlayXattr } from "./whiteout.ts";
+import { WorkerPool } from "./worker-pool.ts";
+import { Writables } from "./writables.ts";
+
+export interface OpenStoreOptions {
+  /** The data root; made if it does not exist. */
+  readonly root: string;
+  readonly log?: Logger;
+  /** Tables of other packages. */
+  readonly migrations?: readonly MigrationSet[];
+}
+
+/** Opens a data root, alone, and makes it whole. Throws `conflict` if another process has it. */
+export async function openStore(options: OpenStoreOptions): Promise<Store> {
+  const paths = storePaths(options.root);
+  mkdirSync(paths.root, { recursive: true, mode: 0o711 });
+  const lock = new DataLock(paths.lock, paths.root);
+  try {
+    for (const directory of storeDirectories(paths)) mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const store = new OpenedStore(paths, lock, options);
+    await store.recover();
+    return store;
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+class OpenedStore implements Store {
+  readonly root: string;
+  readonly paths: StorePaths;
+  readonly database: Database;
+  readonly userxattr: boolean;
+  readonly leases = new Leases();
+  readonly blobs: Blobs;
+  readonly layers: Layers;
+  readonly images: Images;
+  readonly #lock: DataLock;
+  readonly #log: Logger;
+  readonly #boot = bootId();
+  readonly #pool = new WorkerPool();
+  readonly #sync: DiskSync;
+  readonly #trash: Trash;
+  readonly #layout: OciLayout;
+  readonly #collector: Collector;
+  #closed = false;
+
+  constructor(paths: StorePaths, lock: DataLock, options: OpenStoreOptions) {
+    this.root = paths.root;
+    this.paths = paths;
+    this.#lock = lock;
+    this.#log = options.log ?? silentLogger;
+    this.database = openDatabase(paths.database);
+    migrate(this.database, [STORE_MIGRATIONS, ...(options.migrations ?? [])]);
+    this.userxattr = !mayWriteTrusted(paths);
+    this.#sync = new DiskSync(this.database, this.#boot, () => this.#pool.run({ op: "syncfs", path: paths.root }));
+    this.#trash = new Trash(paths);
+    this.blobs = new Blobs(this.database, paths, this.#sync);
+    const table = new LayerTable(this.database, this.#sync);
+    const writables = new Writables(this.database, paths, this.#trash);
+    const shared = { paths, userxattr: this.userxattr, table, blobs: this.blobs, pool: this.#pool };
+    const trees = new LayerTrees({ ...shared, trash: this.#trash });
+    this.layers = new Layers({ ...shared, trees, writables });
+    const images = new ImageTable(this.database);
+    this.#layout = new OciLayout(paths, this.blobs, () => this.images.list());
+    this.images = new Images({
+      table: images,
+      layers: table,
+      blobs: this.blobs,
+      onChange: () => this.#layout.changed(),
+      load: () => Promise.reject(new SlipwayError("not-implemented", "load")),
+      save: () => Promise.reject(new SlipwayError("not-implemented", "save")),
+      materialize: () => Promise.reject(new SlipwayError("not-implemented", "materialize")),
+    });
+    this.#collector = new Collector({
+      database: this.database,
+      paths,
+      leases: this.leases,
+      images,
+      writables,
+      trash: this.#trash,
+      beforeSweep: () => this.#layout.write(),
+    });
+  }
+
+  async recover(): Promise<void> {
+    const { database, paths, userxattr } = this;
+    try {
+      await recover({
+        database,
+        paths,
+        userxattr,
+        boot: this.#boot,
+        trash: this.#trash,
+        pool: this.#pool,
+        log: this.#log,
+      });
+      this.#sync.adopt();
+      this.#layout.write();
+    } catch (error) {
+      this.#pool.close();
+      this.database.close();
+      throw error;
+    }
+  }
+
+  addRoots(owner: string, roots: () => Iterable<Root>): void {
+    this.#collector.addRoots(owner, roots);
+  }
+
+  async collect(options: { readonly plan?: boolean; readonly signal?: AbortSignal } = {}): Promise<CollectionReport> {
+    options.signal?.throwIfAborted();
+    return this.#collector.collect(options.plan === true);
+  }
+
+  usage(): StoreUsage {
+    const sum = (sql: string) => this.database.query<{ sum: number | null }, []>(sql).get()?.sum ?? 0;
+    return {
+      layerBytes: sum("SELECT sum(size) AS sum FROM diffs"),
+      blobBytes: sum("SELECT sum(size) AS sum FROM blobs"),
+    };
+  }
+
+  /** Leaves everything as a crash at this moment would, only tidier: nothing waits for the disk. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#layout.write();
+    await this.#sync.stop();
+    await this.#trash.close();
+    this.#pool.close();
+    this.database.close();
+    this.#lock.release();
+  }
+}
+
+function openDatabase(path: string): Database {
+  const database = new Database(path, { create: true, strict: true });
+  // NORMAL: a power cut may lose the last transactions, never consistency; see disk-sync.ts for the files.
+  database.run("PRAGMA journal_mode = WAL");
+  database.run("PRAGMA synchronous = NORMAL");
+  database.run("PRAGMA foreign_keys = ON");
+  database.run("PRAGMA busy_timeout = 5000");
+  return database;
+}
+
+/** Whether overlayfs' marks can be `trusted.` attributes, as root has it, or must be `user.` ones. */
+function mayWriteTrusted(paths: StorePaths): boolean {
+  const probe = `${paths.writable}/probe-${process.pid}`;
+  mkdirSync(probe);
+  try {
+    lsetxattr(probe, overlayXattr(false, "opaque"), OPAQUE_VALUE);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === "EPERM" || errnoOf(error) === "EOPNOTSUPP" || errnoOf(error) === "ENOTSUP") return false;
+    throw error;
+  } finally {
+    rmdirSync(probe);
+  }
+}
