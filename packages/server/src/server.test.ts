@@ -487,7 +487,10 @@ describe("listening", () => {
     const path = `${directory}/s.sock`;
     const serve = (where: string) =>
       serveApi({ backends: fakeBackends(), addresses: [{ kind: "unix", path: where }], log: silentLogger });
-    await Bun.spawn(["python3", "-c", `import socket; s=socket.socket(socket.AF_UNIX); s.bind("${path}")`]).exited;
+    // A daemon that was killed leaves its socket behind.
+    const script = `Bun.listen({ unix: "${path}", socket: { data() {} } }); process.kill(process.pid, "SIGKILL")`;
+    await Bun.spawn([process.execPath, "-e", script]).exited;
+    expect(existsSync(path)).toBe(true);
     const server = await serve(path);
     expect(statSync(path).mode & 0o777).toBe(0o660);
     await expect(serve(path)).rejects.toThrow("another program listens");
