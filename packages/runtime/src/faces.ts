@@ -82,6 +82,8 @@ export interface SpecInput {
   readonly shmSize: number;
   readonly init: boolean;
   readonly oomScoreAdj?: number;
+  /** Applied only where the kernel has AppArmor enabled. */
+  readonly apparmorProfile?: string;
   readonly annotations: Readonly<Record<string, string>>;
 }
 

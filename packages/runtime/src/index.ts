@@ -1,1 +1,12 @@
+/** Runs containers: OCI runtime specifications, the runtime's driver, the supervisor and logs. It knows nothing of images. */
+export { chooseCapabilities, DEFAULT_CAPABILITIES } from "./capabilities.ts";
+export { encodeSpec, writeSpec } from "./config-file.ts";
 export type * from "./faces.ts";
+export { findRuntime, Runc } from "./runc.ts";
+export { type RuntimeFailure, readRuntimeLog, runtimeFailure } from "./runc-errors.ts";
+export { defaultSeccompProfile, resolveSeccomp, type SeccompProfile } from "./seccomp.ts";
+export { buildSpec, cgroupsPath } from "./spec.ts";
+export type { RuntimeSpec } from "./spec-document.ts";
+export { DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS } from "./spec-mounts.ts";
+export { removeSteps, runStep, type StepResult } from "./step.ts";
+export { resolveUser } from "./users.ts";
