@@ -140,7 +140,12 @@ export class Connection {
   /** Ends the connection after the answer that is being given, or now. */
   shutDown(): void {
     this.#refused = true;
-    if (!this.busy) this.#writer.end();
+    if (!this.busy) this.#socket.terminate();
+  }
+
+  /** Tells the handler of the answer that is being given to stop, as if the client had gone. */
+  cancel(): void {
+    this.#exchange?.depart();
   }
 
   terminate(): void {

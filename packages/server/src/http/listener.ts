@@ -14,6 +14,9 @@ export interface Listener {
   close(deadline: AbortSignal): Promise<void>;
 }
 
+/** Milliseconds that answers get at the end before they are told to stop. */
+const GRACE = 100;
+
 interface State {
   connection: Connection | undefined;
 }
@@ -23,6 +26,13 @@ export async function listen(address: ListenAddress, handler: ConnectionHandler)
   const connections = new Set<Connection>();
   let idle: (() => void) | undefined;
   let closing = false;
+  const emptied = async (deadline: AbortSignal) => {
+    if (connections.size === 0 || deadline.aborted) return;
+    await new Promise<void>((resolve) => {
+      idle = resolve;
+      deadline.addEventListener("abort", () => resolve(), { once: true });
+    });
+  };
   if (address.kind === "unix") await removeStaleSocket(address.path);
   const socket: SocketHandler<State> = {
     open(socket) {
@@ -58,12 +68,10 @@ export async function listen(address: ListenAddress, handler: ConnectionHandler)
       server.stop();
       if (address.kind === "unix") unlinkQuietly(address.path);
       for (const connection of connections) connection.shutDown();
-      if (connections.size > 0 && !deadline.aborted) {
-        await new Promise<void>((resolve) => {
-          idle = resolve;
-          deadline.addEventListener("abort", () => resolve(), { once: true });
-        });
-      }
+      // Short answers get their time; followers of logs and events would stay for ever.
+      await emptied(AbortSignal.any([deadline, AbortSignal.timeout(GRACE)]));
+      for (const connection of connections) connection.cancel();
+      await emptied(deadline);
       for (const connection of connections) connection.terminate();
     },
   };
