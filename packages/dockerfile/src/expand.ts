@@ -1,4 +1,5 @@
 import { SlipwayError } from "@slipway/base";
+import { isBlank } from "./blank.ts";
 import type { RawWord } from "./instructions.ts";
 import { cutPrefix, cutSuffix, replacePattern } from "./shell-pattern.ts";
 
@@ -69,7 +70,6 @@ function run(word: string, env: Variables, escapeChar: EscapeCharacter, mode: Le
 
 const LETTER = /^[\p{L}_]/u;
 const LETTER_OR_DIGIT = /^[\p{L}\p{Nd}_]/u;
-const BLANK = /\s/u;
 const SPECIAL_PARAMETERS = "@*#?-$!0";
 /** Nested `${a:-${b:-...}}` deeper than this is an attack on the stack, not a Dockerfile. */
 const MAX_DEPTH = 100;
@@ -298,7 +298,7 @@ class ShellLexer {
   /** Text whose blanks part words. */
   #splitting(text: string): string {
     for (const char of text) {
-      if (!BLANK.test(char)) this.#word += char;
+      if (!isBlank(char)) this.#word += char;
       else if (this.#word !== "") {
         this.#words.push(this.#word);
         this.#word = "";

@@ -1,3 +1,4 @@
+import { isBlank } from "./blank.ts";
 import { type EscapeCharacter, expandWords } from "./expand.ts";
 
 /** A heredoc announced on an instruction's line; its body is on the lines that follow. */
@@ -68,7 +69,7 @@ function shellWords(line: string, escapeChar: string): ShellWord[] {
   let quote = "";
   for (let index = 0; index <= line.length; index++) {
     const char = line[index];
-    if (char === undefined || (quote === "" && /\s/.test(char))) {
+    if (char === undefined || (quote === "" && isBlank(char))) {
       if (start >= 0) words.push({ text: line.slice(start, index), start, end: index });
       start = -1;
       continue;

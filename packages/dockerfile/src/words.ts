@@ -1,4 +1,5 @@
 import { SlipwayError } from "@slipway/base";
+import { isBlank } from "./blank.ts";
 import type { EscapeCharacter } from "./expand.ts";
 import type { KeyValue } from "./instructions.ts";
 
@@ -22,7 +23,7 @@ function takeFlags(text: string): { flags: string[]; rest: string } {
   const flags: string[] = [];
   let position = 0;
   for (;;) {
-    while (position < text.length && /\s/.test(text[position] ?? "")) position++;
+    while (position < text.length && isBlank(text[position] ?? "")) position++;
     if (!text.startsWith("--", position)) return { flags, rest: text.slice(position) };
     const [word, end] = flagWord(text, position);
     position = end;
@@ -38,7 +39,7 @@ function flagWord(text: string, start: number): [word: string, end: number] {
   let position = start;
   for (; position < text.length; position++) {
     const char = text[position] ?? "";
-    if (quote === "" && /\s/.test(char)) break;
+    if (quote === "" && isBlank(char)) break;
     if (char === "\\") word += text[++position] ?? "";
     else if (quote !== "") {
       if (char === quote) quote = "";
@@ -84,7 +85,7 @@ export function quotedWords(text: string, escapeChar: EscapeCharacter): string[]
   let quote = "";
   for (let index = 0; index < text.length; index++) {
     const char = text[index] ?? "";
-    if (quote === "" && /\s/.test(char)) {
+    if (quote === "" && isBlank(char)) {
       if (word !== "") words.push(word);
       word = "";
       continue;
