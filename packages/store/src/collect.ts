@@ -1,5 +1,5 @@
 import type { Database } from "bun:sqlite";
-import { type ChainId, type Digest, formatReference } from "@slipway/oci";
+import { type ChainId, type Digest, formatReference, type ImageId } from "@slipway/oci";
 import type { CollectionReport, Root, StorePaths } from "./faces.ts";
 import type { ImageTable } from "./image-table.ts";
 import type { Leases } from "./leases.ts";
@@ -12,6 +12,8 @@ export interface CollectorOptions {
   readonly paths: StorePaths;
   readonly leases: Leases;
   readonly images: ImageTable;
+  /** Digests of the layers that an image's manifest names, perhaps compressed. */
+  readonly manifestLayers: (id: ImageId) => readonly Digest[];
   readonly writables: Writables;
   readonly trash: Trash;
   /** Called before files of blobs go. */
@@ -75,6 +77,7 @@ export class Collector {
       marked.add("blob", image.id, reason);
       marked.add("blob", image.manifest, reason);
       marked.add("blob", image.target.digest, reason);
+      for (const digest of this.#options.manifestLayers(image.id)) marked.add("blob", digest, reason);
       if (image.top !== null) marked.add("layer", image.top, reason);
     }
   }

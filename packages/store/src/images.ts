@@ -38,7 +38,7 @@ export interface ImagesOptions {
   readonly blobs: Blobs;
   /** Told after each change of what images and names there are. */
   readonly onChange: () => void;
-  readonly load: (images: Images, archive: ReadableStream<Uint8Array>, options: LoadOptions) => Promise<LoadedImage[]>;
+  readonly load: (archive: ReadableStream<Uint8Array>, options: LoadOptions) => Promise<LoadedImage[]>;
   readonly save: (images: readonly SavedImage[], options: SaveOptions) => Promise<ReadableStream<Uint8Array>>;
   readonly materialize: (image: Image, signal: AbortSignal | undefined) => Promise<void>;
 }
@@ -143,7 +143,7 @@ export class Images implements ImageStore {
   }
 
   load(archive: ReadableStream<Uint8Array>, options: LoadOptions = {}): Promise<LoadedImage[]> {
-    return this.#options.load(this, archive, options);
+    return this.#options.load(archive, options);
   }
 
   async save(nameOrIds: readonly string[], options: SaveOptions = {}): Promise<ReadableStream<Uint8Array>> {
@@ -246,7 +246,7 @@ export class Images implements ImageStore {
 }
 
 /** A manifest for an image that was made here: its layers as they are, uncompressed. */
-function manifestFor(configBytes: Uint8Array, stack: readonly LayerRow[]): Uint8Array {
+export function manifestFor(configBytes: Uint8Array, stack: readonly LayerRow[]): Uint8Array {
   return encodeManifest({
     mediaType: MEDIA_TYPES.ociManifest,
     config: { mediaType: MEDIA_TYPES.ociConfig, digest: digestOf(configBytes), size: configBytes.length },

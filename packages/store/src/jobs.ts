@@ -24,6 +24,8 @@ export type Job =
   | ExtractJob
   | ({ readonly op: "inspect" } & TarFile)
   | EntriesJob
+  /** The canonical tar of a tree becomes a file. */
+  | { readonly op: "write-tar"; readonly tree: HashTreeJob; readonly target: string }
   | { readonly op: "index"; readonly path: string }
   | { readonly op: "syncfs"; readonly path: string }
   | { readonly op: "verify"; readonly path: string; readonly digest: Digest };
@@ -77,6 +79,7 @@ export interface JobResults {
   extract: TarFacts;
   inspect: TarFacts;
   entries: EntriesResult;
+  "write-tar": TarSummary;
   index: FileSpans;
   syncfs: undefined;
   verify: boolean;
@@ -95,6 +98,8 @@ export async function runJob(job: Job, entries: readonly LayerEntry[], checkpoin
       return inspect(job, checkpoint);
     case "entries":
       return writeEntries(job, entries, checkpoint);
+    case "write-tar":
+      return writeTreeTar(job.tree, job.target, checkpoint);
     case "index":
       return indexTar(job.path, checkpoint);
     case "syncfs":
@@ -186,6 +191,15 @@ export function writeEntries(job: EntriesJob, input: readonly LayerEntry[], chec
     const sink = new TarSink({ write: (bytes) => writeFully(fd, bytes) });
     const summary = writeTar(checked(entries, checkpoint), sink, options);
     return spans ? { ...summary, spans } : summary;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function writeTreeTar(tree: HashTreeJob, target: string, checkpoint: Checkpoint): TarSummary {
+  const fd = openSync(target, "wx", 0o644);
+  try {
+    return hashTree(tree, checkpoint, new TarSink({ write: (bytes) => writeFully(fd, bytes) }));
   } finally {
     closeSync(fd);
   }

@@ -89,7 +89,7 @@ function join(directory: string, name: string): string {
 }
 
 /** The name without `.` and doubled slashes. Throws `invalid` for absolute names, `..`, and what no file can be called. */
-function checkedPath(name: string): string {
+export function checkedPath(name: string): string {
   if (name.length > LONGEST_PATH) fail(name, "is longer than a path can be");
   if (name.includes("\0")) fail(name, "contains a NUL byte");
   if (isNormal(name)) return name;

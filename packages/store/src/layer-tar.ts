@@ -1,11 +1,14 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { SlipwayError } from "@slipway/base";
+import type { Digest } from "@slipway/oci";
 import type { Blobs } from "./blobs.ts";
 import { expand } from "./decompress.ts";
 import type { StorePaths } from "./faces.ts";
+import type { HashTreeJob } from "./jobs.ts";
 import { decodeRoot, type LayerRow } from "./layer-table.ts";
 import { treePath } from "./paths.ts";
+import type { StreamJob } from "./stream-jobs.ts";
 import type { StreamRun, WorkerPool } from "./worker-pool.ts";
 
 export interface TarSources {
@@ -17,7 +20,7 @@ export interface TarSources {
 
 /** The uncompressed tar of a layer from whichever form there is. The stream fails at its end if it is not the diff ID's. */
 export function openLayerTar(row: LayerRow, sources: TarSources): ReadableStream<Uint8Array> {
-  if (row.tar === row.diffId) return sources.blobs.read(row.diffId);
+  if (row.tar === row.diffId) return streamBlob(sources.pool, sources.blobs.path(row.diffId), row.diffId);
   if (row.directory !== null && row.canonical === 1) return streamTree(row, row.directory, sources);
   if (row.tar !== null && (row.compression === "gzip" || row.compression === "zstd")) {
     return expandedStream(row, sources.blobs.path(row.tar), row.compression);
@@ -29,15 +32,26 @@ export function openLayerTar(row: LayerRow, sources: TarSources): ReadableStream
 const AHEAD = 4;
 
 function streamTree(row: LayerRow, directory: string, sources: TarSources): ReadableStream<Uint8Array> {
-  const { paths, userxattr, pool } = sources;
-  const root = treePath(paths, directory);
-  const rootEntry = row.root === null ? {} : { rootEntry: decodeRoot(row.root) };
-  const tree = { op: "hash-tree", root, userxattr, ...rootEntry } as const;
+  const tree = treeJob(row, treePath(sources.paths, directory), sources.userxattr);
+  return workerStream(sources.pool, { op: "stream-tree", tree, diffId: row.diffId });
+}
+
+/** What a worker needs to make the canonical tar of a layer's tree. */
+export function treeJob(row: Pick<LayerRow, "root">, root: string, userxattr: boolean): HashTreeJob {
+  return { op: "hash-tree", root, userxattr, ...(row.root !== null && { rootEntry: decodeRoot(row.root) }) };
+}
+
+/** A blob, read and verified by a worker: for those that are large. */
+export function streamBlob(pool: WorkerPool, path: string, digest: Digest): ReadableStream<Uint8Array> {
+  return workerStream(pool, { op: "stream-file", path, digest });
+}
+
+function workerStream(pool: WorkerPool, job: Exclude<StreamJob, { op: "load" }>): ReadableStream<Uint8Array> {
   let run: StreamRun | undefined;
   return new ReadableStream<Uint8Array>(
     {
       async start(controller) {
-        run = await pool.start({ op: "stream-tree", tree, diffId: row.diffId }, (message) => {
+        run = await pool.start(job, (message) => {
           if (message.type === "chunk") controller.enqueue(message.bytes);
         });
         for (let ahead = 1; ahead < AHEAD; ahead++) run.pull();

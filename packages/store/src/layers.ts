@@ -28,10 +28,10 @@ import {
 } from "./jobs.ts";
 import { type DirEntry, parentOf } from "./layer-entries.ts";
 import { type LayerTable, layerOf, type NewDiff, rootOf } from "./layer-table.ts";
-import { openLayerTar } from "./layer-tar.ts";
+import { openLayerTar, treeJob } from "./layer-tar.ts";
 import type { LayerTrees } from "./layer-trees.ts";
 import { heldLease } from "./leases.ts";
-import { writablePaths } from "./paths.ts";
+import { treePath, writablePaths } from "./paths.ts";
 import { TarSink } from "./tar-sink.ts";
 import { sameXattrs, scanRoot, scanTree } from "./tree-scan.ts";
 import type { WorkerPool } from "./worker-pool.ts";
@@ -203,6 +203,26 @@ export class Layers implements LayerStore {
     const row = this.#table.require(chainId);
     const sources = { paths: this.#paths, blobs: this.#blobs, userxattr: this.#userxattr, pool: this.#pool };
     return { size: row.tarSize, stream: openLayerTar(row, sources) };
+  }
+
+  /** Makes the uncompressed tar blob of a layer that has only a tree. */
+  async makeTar(chainId: ChainId, lease: Lease, signal?: AbortSignal): Promise<void> {
+    const row = this.#table.require(chainId);
+    const { diffId, directory } = row;
+    heldLease(lease).layers.add(chainId);
+    if (row.tar === diffId || directory === null || row.canonical !== 1) return;
+    const target = this.#blobs.temporaryPath();
+    try {
+      const tree = treeJob(row, treePath(this.#paths, directory), this.#userxattr);
+      const made = await this.#pool.run({ op: "write-tar", tree, target }, signal);
+      if (made.diffId !== diffId) throw new SlipwayError("corrupt", `the tree of layer ${chainId} is damaged`);
+      this.#table.require(chainId);
+      this.#blobs.adopt(target, { digest: diffId, size: made.tarSize });
+      this.#table.setTar(diffId, diffId, "none");
+    } catch (error) {
+      unlinkQuietly(target);
+      throw error;
+    }
   }
 
   async tarIndex(chainId: ChainId, signal?: AbortSignal): Promise<TarIndex | undefined> {

@@ -13,7 +13,7 @@ import { ociIndexPath, ociLayoutPath } from "./paths.ts";
 
 export const OCI_LAYOUT = '{"imageLayoutVersion":"1.0.0"}';
 /** OCI image specification 1.1, annotations.md; and the one by which containerd and Docker know the whole name. */
-const REF_NAME = "org.opencontainers.image.ref.name";
+export const REF_NAME = "org.opencontainers.image.ref.name";
 export const CONTAINERD_NAME = "io.containerd.image.name";
 
 /**

@@ -1,12 +1,24 @@
 import { Database } from "bun:sqlite";
 import { mkdirSync, rmdirSync } from "node:fs";
-import { errnoOf, type Logger, SlipwayError, silentLogger } from "@slipway/base";
+import { errnoOf, type Logger, silentLogger } from "@slipway/base";
 import { bootId, lsetxattr } from "@slipway/sys";
+import { storeArchive } from "./archive-load.ts";
+import { saveArchive } from "./archive-save.ts";
+import { readArchive } from "./archive-stream.ts";
 import { Blobs } from "./blobs.ts";
 import { Collector } from "./collect.ts";
 import { DataLock } from "./data-lock.ts";
 import { DiskSync } from "./disk-sync.ts";
-import type { CollectionReport, Root, Store, StorePaths, StoreUsage } from "./faces.ts";
+import type {
+  CollectionReport,
+  Image,
+  LoadedImage,
+  LoadOptions,
+  Root,
+  Store,
+  StorePaths,
+  StoreUsage,
+} from "./faces.ts";
 import { ImageTable } from "./image-table.ts";
 import { Images } from "./images.ts";
 import { LayerTable } from "./layer-table.ts";
@@ -18,6 +30,7 @@ import { OciLayout } from "./oci-layout.ts";
 import { storeDirectories, storePaths } from "./paths.ts";
 import { recover } from "./recovery.ts";
 import { STORE_MIGRATIONS } from "./schema.ts";
+import type { LoadJob } from "./stream-jobs.ts";
 import { Trash } from "./trash.ts";
 import { OPAQUE_VALUE, overlayXattr } from "./whiteout.ts";
 import { WorkerPool } from "./worker-pool.ts";
@@ -62,6 +75,7 @@ class OpenedStore implements Store {
   readonly #pool = new WorkerPool();
   readonly #sync: DiskSync;
   readonly #trash: Trash;
+  readonly #table: LayerTable;
   readonly #layout: OciLayout;
   readonly #collector: Collector;
   #closed = false;
@@ -78,6 +92,7 @@ class OpenedStore implements Store {
     this.#trash = new Trash(paths);
     this.blobs = new Blobs(this.database, paths, this.#sync);
     const table = new LayerTable(this.database, this.#sync);
+    this.#table = table;
     const writables = new Writables(this.database, paths, this.#trash);
     const shared = { paths, userxattr: this.userxattr, table, blobs: this.blobs, pool: this.#pool };
     const trees = new LayerTrees({ ...shared, trash: this.#trash });
@@ -89,15 +104,16 @@ class OpenedStore implements Store {
       layers: table,
       blobs: this.blobs,
       onChange: () => this.#layout.changed(),
-      load: () => Promise.reject(new SlipwayError("not-implemented", "load")),
-      save: () => Promise.reject(new SlipwayError("not-implemented", "save")),
-      materialize: () => Promise.reject(new SlipwayError("not-implemented", "materialize")),
+      load: (archive, options) => this.#load(archive, options),
+      save: (saved, options) => saveArchive(saved, options, { ...shared }),
+      materialize: (image, signal) => this.#materialize(image, signal),
     });
     this.#collector = new Collector({
       database: this.database,
       paths,
       leases: this.leases,
       images,
+      manifestLayers: (id) => this.images.get(id)?.manifest.layers.map(({ digest }) => digest) ?? [],
       writables,
       trash: this.#trash,
       beforeSweep: () => this.#layout.write(),
@@ -123,6 +139,32 @@ class OpenedStore implements Store {
       this.database.close();
       throw error;
     }
+  }
+
+  async #load(archive: ReadableStream<Uint8Array>, options: LoadOptions): Promise<LoadedImage[]> {
+    const { blobs, layers, images, paths } = this;
+    await using lease = this.leases.open("load");
+    const known = this.database.query<{ diff_id: string }, []>("SELECT diff_id FROM diffs").all();
+    const job: LoadJob = {
+      op: "load",
+      ingest: paths.ingest,
+      blobs: `${paths.content}/blobs`,
+      knownDiffs: new Set(known.map((row) => row.diff_id)),
+    };
+    const { signal, onProgress } = options;
+    const contents = await readArchive(this.#pool, job, { archive, signal, onProgress });
+    // Awaited here: the lease ends with this function.
+    return await storeArchive(contents, { blobs, layers, images, table: this.#table, pool: this.#pool, lease, signal });
+  }
+
+  async #materialize(image: Image, signal: AbortSignal | undefined): Promise<void> {
+    await using lease = this.leases.open(`materialize ${image.id}`);
+    for (const [index, chainId] of image.layers.entries()) {
+      const digest = image.manifest.layers[index]?.digest;
+      if (digest !== undefined && this.blobs.stat(digest) === undefined)
+        await this.layers.makeTar(chainId, lease, signal);
+    }
+    this.#layout.write();
   }
 
   addRoots(owner: string, roots: () => Iterable<Root>): void {

@@ -19,7 +19,8 @@ export type FromWorker =
   | { readonly type: "failed"; readonly error: WireError }
   | { readonly type: "chunk"; readonly bytes: Uint8Array }
   /** A chunk has been dealt with. */
-  | { readonly type: "taken"; readonly bytes: number };
+  | { readonly type: "taken"; readonly bytes: number }
+  | { readonly type: "progress"; readonly id: string; readonly current: number; readonly total: number };
 
 export interface WireError {
   readonly code?: ErrorCode;
