@@ -20,7 +20,10 @@ function has(rules: RuleSet, name: string): boolean {
   return rules === "all" || rules.includes(name);
 }
 
-/** Variables that a word used and that neither the stage nor the base image has. `known` are all names that have a value. */
+/**
+ * Variables that a word used and that neither the stage nor the base image has. `known` are all names that are declared
+ * here; an ARG without a value is one of them, because its emptiness is meant.
+ */
 export function checkUndefinedVar(
   expansion: Pick<Expansion, "undefined">,
   known: Iterable<string>,
@@ -28,7 +31,8 @@ export function checkUndefinedVar(
 ): Warning[] {
   if (expansion.undefined.size === 0) return [];
   const names = [...known];
-  return [...expansion.undefined].map((name) => {
+  const missing = [...expansion.undefined].filter((name) => !names.includes(name));
+  return missing.map((name) => {
     const near = nearest(name, names);
     const suggestion = near === undefined ? "" : ` (did you mean $${near}?)`;
     return warning("UndefinedVar", `Usage of undefined variable '$${name}'${suggestion}`, range);

@@ -142,6 +142,12 @@ describe("checks", () => {
     ]);
   });
 
+  test("a declared ARG without a value is no undefined variable", () => {
+    expect(checkUndefinedVar(expand("$a $b", new Map()), ["a"], RANGE).map(({ message }) => message)).toEqual([
+      "Usage of undefined variable '$b'",
+    ]);
+  });
+
   test("a base image of another platform", () => {
     const host = hostPlatform();
     const other = { os: "linux", architecture: "s390x" };
