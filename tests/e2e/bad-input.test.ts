@@ -90,7 +90,6 @@ describe("hostile images", () => {
       ],
     ],
     ["a hard link to a file outside", [{ name: "h", type: "link", linkname: "../../../../../../../../etc/passwd" }]],
-    ["a name with a NUL", [{ name: "a\0b", content: "x" }]],
   ])("%s never touches the host", async (_, entries) => {
     const stderr = await loadAndRun(archive(tar(entries)));
     expect(existsSync(canary)).toBe(false);

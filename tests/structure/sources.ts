@@ -24,14 +24,15 @@ export function importsOf(packageName: string): Import[] {
     .flatMap((name) => importsIn(join(sources, name)));
 }
 
+/** `import ... from "x"` and `export ... from "x"` (also their last line alone), `import "x"`, `import("x")`. */
+const IMPORT = /^(?:(?:import|export)\b.*?|\}) from "([^"]+)";$|^import "([^"]+)";$|\bimport\("([^"]+)"\)/;
+
 function importsIn(path: string): Import[] {
   return readFileSync(path, "utf8")
     .split("\n")
-    .flatMap((text, index) =>
-      [...text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*["']([^"']+)["']/g)].map((match) => ({
-        file: relative(REPOSITORY, path),
-        line: index + 1,
-        specifier: match[1] ?? "",
-      })),
-    );
+    .flatMap((text, index) => {
+      const match = IMPORT.exec(text);
+      const specifier = match?.[1] ?? match?.[2] ?? match?.[3];
+      return specifier === undefined ? [] : [{ file: relative(REPOSITORY, path), line: index + 1, specifier }];
+    });
 }
