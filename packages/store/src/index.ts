@@ -30,5 +30,6 @@ export type {
   TarIndex,
   WritableLayer,
 } from "./faces.ts";
+export { checkInvariants } from "./invariants.ts";
 export type { MigrationSet } from "./migrations.ts";
 export { type OpenStoreOptions, openStore } from "./open-store.ts";

@@ -12,6 +12,8 @@ export type ModelNode =
 const MOST_LINKS = 40;
 /** PATH_MAX of Linux. */
 const LONGEST_PATH = 4095;
+/** NAME_MAX of Linux, in bytes. */
+const LONGEST_NAME = 255;
 
 /**
  * What an archive has made so far, in memory. Names from the archive are resolved here and nowhere else, so nothing that
@@ -34,10 +36,19 @@ export class LayerModel {
    * The root is "". Throws `invalid` for a name that points out of the tree.
    */
   place(name: string): string {
+    return this.#locate(name, true);
+  }
+
+  /** Where a hard link's target of this name lies; as `place`, but nothing is made for it. */
+  find(name: string): string {
+    return this.#locate(name, false);
+  }
+
+  #locate(name: string, make: boolean): string {
     const path = checkedPath(name);
     const parent = parentOf(path);
     if (parent === "") return path;
-    const directory = this.nodes.get(parent)?.kind === "dir" ? parent : this.#enter(parent, name);
+    const directory = this.nodes.get(parent)?.kind === "dir" ? parent : this.#enter(parent, name, make);
     return directory === parent ? path : join(directory, baseOf(path));
   }
 
@@ -50,8 +61,8 @@ export class LayerModel {
     for (const key of [...this.nodes.keys()]) if (key.startsWith(prefix)) this.nodes.delete(key);
   }
 
-  /** Walks a path name by name, following links inside the tree and making what is missing. */
-  #enter(path: string, name: string): string {
+  /** Walks a path name by name, following links inside the tree and, on demand, making what is missing. */
+  #enter(path: string, name: string, make: boolean): string {
     const todo = path.split("/").reverse();
     let current = "";
     let links = 0;
@@ -70,7 +81,7 @@ export class LayerModel {
         continue;
       }
       if (node?.kind === "other") fail(name, `lies below '${candidate}', which is not a directory`);
-      if (node === undefined || node.kind === "whiteout") this.#imply(candidate, node?.kind === "whiteout");
+      if (make && node?.kind !== "dir") this.#imply(candidate, node?.kind === "whiteout");
       current = candidate;
     }
     return current;
@@ -92,11 +103,20 @@ function join(directory: string, name: string): string {
 export function checkedPath(name: string): string {
   if (name.length > LONGEST_PATH) fail(name, "is longer than a path can be");
   if (name.includes("\0")) fail(name, "contains a NUL byte");
+  if (name.length > LONGEST_NAME / 3) checkNames(name);
   if (isNormal(name)) return name;
   const names = name.split("/").filter((part) => part !== "" && part !== ".");
   if (names.includes("..")) fail(name, "has '..' in its name and would lie outside of the layer");
   if (name.startsWith("/") && names.length > 0) fail(name, "has an absolute name");
   return names.join("/");
+}
+
+/** A character takes up to three bytes for each unit of JavaScript's. */
+function checkNames(path: string): void {
+  for (const name of path.split("/")) {
+    const length = Buffer.byteLength(name);
+    if (length > LONGEST_NAME) fail(path, `has a name of ${length} bytes, and ${LONGEST_NAME} is the most`);
+  }
 }
 
 /** Most names are normal already, and this is asked for every entry. */

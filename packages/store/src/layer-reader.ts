@@ -200,7 +200,7 @@ export class LayerReader {
     if (header.linkname.split("/").includes("..")) {
       fail(header.name, `is a hard link to '${header.linkname}', outside of the layer`);
     }
-    const target = this.#model.place(header.linkname);
+    const target = this.#model.find(header.linkname);
     if (target === path) fail(header.name, "is a hard link to itself");
     const kind = this.#model.nodes.get(target)?.kind;
     if (kind === "dir") fail(header.name, `is a hard link to the directory '${header.linkname}'`);
