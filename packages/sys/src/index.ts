@@ -45,6 +45,7 @@ export {
   unmountBelow,
 } from "./mounts.ts";
 export { createNetworkNamespace, removeNetworkNamespace, withNetworkNamespace } from "./namespaces.ts";
+export { NETLINK_NETFILTER, NETLINK_ROUTE, type NetlinkRequest, NetlinkSocket } from "./netlink.ts";
 export { mountOverlay, type OverlayOptions } from "./overlay.ts";
 export {
   bootId,

@@ -1,0 +1,154 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { type Logger, SlipwayError } from "@slipway/base";
+import { NETLINK_ROUTE, NetlinkSocket, SystemError } from "@slipway/sys";
+import { runCommand } from "./command.ts";
+import { chooseSubnet, hostRoutes } from "./host-routes.ts";
+import { type BridgePlace, broadcast, formatAddress, macOfAddress, overlap } from "./ipv4.ts";
+import { ALL_LINKS, addAddress, addBridge, deleteLink, type Link, parseLink, setAlias, setUp } from "./rtnetlink.ts";
+
+export interface Bridge extends BridgePlace {
+  readonly name: string;
+  readonly index: number;
+  readonly mtu: number;
+}
+
+export interface BridgeWish {
+  readonly name: string;
+  /** Marks it as ours. */
+  readonly owner: string;
+  /** What the user asked for. */
+  readonly place: BridgePlace | undefined;
+  /** Where it was the last time: taken again if the host's routes allow. */
+  readonly lastPlace: BridgePlace | undefined;
+}
+
+export function listLinks(): Link[] {
+  using socket = new NetlinkSocket(NETLINK_ROUTE);
+  return socket.dump(ALL_LINKS).map(parseLink);
+}
+
+export function findBridge(name: string): Link | undefined {
+  return listLinks().find((link) => link.name === name);
+}
+
+/** Makes the bridge, or finds our own of before. Throws `conflict` if the name belongs to another engine. */
+export function ensureBridge(wish: BridgeWish, logger: Logger): Bridge {
+  const existing = findBridge(wish.name);
+  if (existing === undefined) return makeBridge(wish, logger);
+  const ours = isOurs(existing, wish.owner);
+  const place = wish.place ?? wish.lastPlace;
+  if (ours && place !== undefined && hasPlace(wish.name, place)) {
+    configure(existing, wish.owner, logger);
+    return { name: wish.name, index: existing.index, mtu: existing.mtu, ...place };
+  }
+  const inUse = listLinks().some((link) => link.master === existing.index);
+  if (inUse || !existing.alias.startsWith("slipway ")) throw nameTaken(existing, ours);
+  // A bridge of ours or of a crashed engine whose data root is gone, and nobody on it: nothing is lost with it.
+  using socket = new NetlinkSocket(NETLINK_ROUTE);
+  socket.transact([deleteLink(existing.name)]);
+  return makeBridge(wish, logger);
+}
+
+function nameTaken(link: Link, ours: boolean): SlipwayError {
+  const owner = link.alias.startsWith("slipway ") ? "another engine" : "another program";
+  const why = ours ? "has another address than it should" : `belongs to ${owner}`;
+  return new SlipwayError("conflict", `the interface ${link.name} ${why}`, {
+    hint: `Choose another name with --bridge, or remove it: ip link delete ${link.name}`,
+  });
+}
+
+function makeBridge(wish: BridgeWish, logger: Logger): Bridge {
+  const routes = hostRoutes();
+  const place = wish.place ?? placeOf(wish.lastPlace, routes);
+  const mtu = uplinkMtu(routes);
+  using socket = new NetlinkSocket(NETLINK_ROUTE);
+  try {
+    socket.transact([addBridge({ name: wish.name, mac: macOfAddress(place.gateway), alias: wish.owner, mtu })]);
+  } catch (error) {
+    if (!(error instanceof SystemError) || error.code !== "EEXIST") throw error;
+    throw new SlipwayError("conflict", `another program has just made an interface ${wish.name}`, { cause: error });
+  }
+  const link = socket
+    .dump(ALL_LINKS)
+    .map(parseLink)
+    .find((each) => each.name === wish.name);
+  if (link === undefined) throw new SlipwayError("internal", `the bridge ${wish.name} vanished when it was made`);
+  socket.transact([
+    setAlias(wish.name, aliasOf(wish.owner)),
+    addAddress({
+      index: link.index,
+      address: formatAddress(place.gateway),
+      prefixLength: place.subnet.prefixLength,
+      broadcast: formatAddress(broadcast(place.subnet)),
+    }),
+  ]);
+  configure(link, wish.owner, logger);
+  return { name: wish.name, index: link.index, mtu, ...place };
+}
+
+function placeOf(last: BridgePlace | undefined, routes: ReturnType<typeof hostRoutes>): BridgePlace {
+  if (last !== undefined && !routes.some((route) => route.prefixLength > 0 && overlap(route, last.subnet))) return last;
+  const subnet = chooseSubnet(routes);
+  return { subnet, gateway: subnet.base + 1 };
+}
+
+function configure(link: Link, owner: string, logger: Logger): void {
+  using socket = new NetlinkSocket(NETLINK_ROUTE);
+  if (link.alias !== aliasOf(owner)) socket.transact([setAlias(link.name, aliasOf(owner))]);
+  const conf = (family: string, key: string): string => `/proc/sys/net/${family}/conf/${link.name}/${key}`;
+  // Packets of the host's 127.0.0.1 may go to containers (published ports on loopback). The reverse is closed by a rule.
+  setSysctl(conf("ipv4", "route_localnet"), "1", logger);
+  // No link-local address that nobody uses, and no traffic to announce it.
+  if (existsSync(conf("ipv6", "disable_ipv6"))) setSysctl(conf("ipv6", "disable_ipv6"), "1", logger);
+  socket.transact([setUp(link.name)]);
+  setSysctl("/proc/sys/net/ipv4/ip_forward", "1", logger);
+}
+
+function setSysctl(path: string, value: string, logger: Logger): void {
+  try {
+    if (readFileSync(path, "latin1").trim() !== value) writeFileSync(path, value);
+  } catch (error) {
+    logger.warn("a kernel setting could not be changed", { path, value, error });
+  }
+}
+
+export function isOurs(link: Link, owner: string): boolean {
+  return link.alias === aliasOf(owner);
+}
+
+function aliasOf(owner: string): string {
+  return `slipway ${owner}`;
+}
+
+function hasPlace(name: string, place: BridgePlace): boolean {
+  return hostRoutes().some(
+    (route) =>
+      route.device === name && route.base === place.subnet.base && route.prefixLength === place.subnet.prefixLength,
+  );
+}
+
+/** Containers must not send larger packets than the way out takes: not everybody lets the answer to such packets through. */
+function uplinkMtu(routes: ReturnType<typeof hostRoutes>): number {
+  const uplink = routes.find((route) => route.prefixLength === 0)?.device;
+  if (uplink === undefined) return 1500;
+  try {
+    const mtu = Number(readFileSync(`/sys/class/net/${uplink}/mtu`, "latin1"));
+    return mtu >= 576 && mtu < 1500 ? mtu : 1500;
+  } catch {
+    return 1500;
+  }
+}
+
+/** By a process: removing a bridge takes the kernel 30 ms, in which this one would stand still. */
+export async function removeLinks(names: readonly string[]): Promise<void> {
+  const present = new Set(listLinks().map((link) => link.name));
+  const doomed = names.filter((name) => present.has(name));
+  if (doomed.length === 0) return;
+  // -force: one that went away by itself meanwhile must not keep the others.
+  await runCommand(["ip", "-force", "-batch", "-"], doomed.map((name) => `link delete ${name}\n`).join("")).catch(
+    (error) => {
+      const left = new Set(listLinks().map((link) => link.name));
+      if (doomed.some((name) => left.has(name))) throw error;
+    },
+  );
+}

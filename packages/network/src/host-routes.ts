@@ -1,0 +1,53 @@
+import { readFileSync } from "node:fs";
+import { SlipwayError } from "@slipway/base";
+import { formatSubnet, mask, overlap, type Subnet } from "./ipv4.ts";
+
+export interface HostRoute extends Subnet {
+  readonly device: string;
+}
+
+/** The host's IPv4 routes, the default one as `0.0.0.0/0`. */
+export function hostRoutes(): HostRoute[] {
+  return parseRoutes(readFileSync("/proc/net/route", "latin1"));
+}
+
+/** `/proc/net/route`: numbers are in the order of the network, printed as little-endian words. */
+export function parseRoutes(text: string): HostRoute[] {
+  const routes: HostRoute[] = [];
+  for (const line of text.split("\n").slice(1)) {
+    const [device, destination, , , , , , bits] = line.split("\t").map((each) => each.trim());
+    if (device === undefined || destination === undefined || bits === undefined) continue;
+    const netmask = swap(Number.parseInt(bits, 16));
+    routes.push({ device, base: swap(Number.parseInt(destination, 16)), prefixLength: prefixOf(netmask) });
+  }
+  return routes;
+}
+
+function swap(word: number): number {
+  return (((word & 0xff) << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)) >>> 0;
+}
+
+function prefixOf(netmask: number): number {
+  for (let length = 0; length <= 32; length++) if (mask(length) === netmask) return length;
+  return 32;
+}
+
+/** Docker's default pools: 15 blocks of 65,536 addresses, 16 of 4,096. */
+export function defaultPools(): Subnet[] {
+  const pools: Subnet[] = [];
+  for (let second = 17; second <= 31; second++)
+    pools.push({ base: ((172 << 24) | (second << 16)) >>> 0, prefixLength: 16 });
+  for (let third = 0; third < 256; third += 16)
+    pools.push({ base: ((192 << 24) | (168 << 16) | (third << 8)) >>> 0, prefixLength: 20 });
+  return pools;
+}
+
+/** The first pool that no route of the host touches, nor any of `taken`. Throws `exhausted`. */
+export function chooseSubnet(routes: readonly Subnet[], taken: readonly Subnet[] = []): Subnet {
+  const inUse = [...routes.filter((route) => route.prefixLength > 0), ...taken];
+  const free = defaultPools().find((pool) => !inUse.some((each) => overlap(pool, each)));
+  if (free !== undefined) return free;
+  throw new SlipwayError("exhausted", "no address block is free for a container network", {
+    hint: `The host's routes cover all of ${formatSubnet(defaultPools()[0] ?? { base: 0, prefixLength: 0 })} and its kin: name a block with --bip.`,
+  });
+}
