@@ -1,5 +1,9 @@
+/** Longer words are no typing mistakes; comparing them would let a hostile input keep the processor busy. */
+const MAX_LENGTH = 100;
+
 /** The candidate closest to `word` for a "did you mean", or undefined when none is near (edit distance over a third). */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+  if (word.length > MAX_LENGTH) return undefined;
   const limit = Math.max(1, Math.floor(word.length / 3));
   let best: string | undefined;
   let bestDistance = limit + 1;

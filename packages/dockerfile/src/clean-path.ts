@@ -10,3 +10,8 @@ export function cleanPath(path: string): string {
   }
   return rooted ? `/${kept.join("/")}` : kept.join("/") || ".";
 }
+
+/** The last part of a path, or the path itself when it has none. */
+export function baseName(path: string): string {
+  return cleanPath(path).split("/").at(-1) || path;
+}

@@ -22,8 +22,9 @@ export type RuleSet = "all" | readonly string[];
 
 export const NO_CHECK: CheckDirective = { skip: [], error: false, experimental: [] };
 
-const DIRECTIVE = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/;
-const SLASHED = /^\/\/\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/;
+/** For lines whose outer blanks are gone. */
+const DIRECTIVE = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+)$/;
+const SLASHED = /^\/\/\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+)$/;
 /** A check directive for one instruction, in a comment directly above it. */
 export const CHECK_COMMENT = /^check\s*=\s*(.+)$/i;
 const NAMES = new Set(["syntax", "escape", "check"]);

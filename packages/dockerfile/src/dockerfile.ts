@@ -42,10 +42,7 @@ export const AUTOMATIC_PLATFORM_ARGS = [
   "TARGETSTAGE",
 ] as const;
 
-/**
- * The stage that `--from`, `--target` or FROM means: by name (the last of that name wins) or by number. FROM sees only
- * the stages `before` it, by name only.
- */
+/** The stage that `--from` or `--target` means: by name, where the last of that name wins, or by number. */
 export function findStage(stages: readonly Stage[], reference: string): Stage | undefined {
   const name = reference.toLowerCase();
   const named = stages.findLast((stage) => stage.name === name);

@@ -71,6 +71,9 @@ function run(word: string, env: Variables, escapeChar: EscapeCharacter, mode: Le
 const LETTER = /^[\p{L}_]/u;
 const LETTER_OR_DIGIT = /^[\p{L}\p{Nd}_]/u;
 const SPECIAL_PARAMETERS = "@*#?-$!0";
+/** Characters; `ENV a=$a$a` in a row doubles a value with each line. */
+const MAX_VALUE = 1024 * 1024;
+const MAX_HEREDOC = 16 * 1024 * 1024;
 /** Nested `${a:-${b:-...}}` deeper than this is an attack on the stack, not a Dockerfile. */
 const MAX_DEPTH = 100;
 
@@ -85,6 +88,7 @@ class ShellLexer {
   readonly #words: string[] = [];
   #position = 0;
   #depth = 0;
+  #inserted = 0;
   #word = "";
 
   constructor(text: string, env: Variables, escapeChar: EscapeCharacter, mode: LexerMode) {
@@ -286,6 +290,9 @@ class ShellLexer {
     const value = this.#env.get(name);
     this.used.add(name);
     if (value === undefined) this.unset.add(name);
+    else this.#inserted += value.length;
+    if (this.#inserted > (this.#mode.ignoreQuotes ? MAX_HEREDOC : MAX_VALUE))
+      throw this.#error("its value is too long");
     return value;
   }
 
@@ -308,9 +315,8 @@ class ShellLexer {
   }
 
   #error(problem: string): SlipwayError {
-    return new SlipwayError("invalid", `cannot expand '${this.#text}': ${problem}`, {
-      details: { word: this.#text, problem },
-    });
+    const shown = this.#text.length > 200 ? `${this.#text.slice(0, 200)}...` : this.#text;
+    return new SlipwayError("invalid", `cannot expand '${shown}': ${problem}`, { details: { word: shown, problem } });
   }
 }
 

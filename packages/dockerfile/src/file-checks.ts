@@ -99,17 +99,29 @@ function descriptions(statement: Statement, instruction: Instruction): Warning[]
 
 /** The rules that see the whole file. */
 export function fileChecks(file: CheckedFile, statements: readonly Statement[]): Warning[] {
-  return [
-    ...keywordCasing(statements),
-    ...stageNames(file.stages),
-    ...file.stages.flatMap((stage) => [
-      ...usedOnce(stage.instructions),
-      ...shellForms(file.stages, stage),
-      ...workdirs(file.stages, stage),
-      ...platformFlag(stage),
-    ]),
-    ...fromArguments(file),
-  ];
+  const found = [...keywordCasing(statements), ...stageNames(file.stages)];
+  // What a stage hands on, by its name so far: each FROM finds its base without looking back through all stages.
+  const named = new Map<string, Inheritance>();
+  for (const stage of file.stages) {
+    const inherited = named.get(stage.from.image.toLowerCase()) ?? { shell: false, workdir: false };
+    found.push(...usedOnce(stage.instructions), ...shellForms(stage, inherited.shell));
+    found.push(...workdirs(stage, inherited.workdir), ...platformFlag(stage));
+    if (stage.name !== undefined) named.set(stage.name, handedOn(stage, inherited));
+  }
+  return [...found, ...fromArguments(file)];
+}
+
+/** Whether a stage, or one below it, has a SHELL and an absolute WORKDIR. */
+interface Inheritance {
+  readonly shell: boolean;
+  readonly workdir: boolean;
+}
+
+function handedOn({ instructions }: Stage, inherited: Inheritance): Inheritance {
+  return {
+    shell: inherited.shell || instructions.some(({ kind }) => kind === "shell"),
+    workdir: inherited.workdir || instructions.some(settlesWorkdir),
+  };
 }
 
 function keywordCasing(statements: readonly Statement[]): Warning[] {
@@ -161,8 +173,8 @@ function usedOnce(instructions: readonly StageInstruction[]): Warning[] {
 }
 
 /** Who chose a shell with SHELL, in this stage or in one below it, wants one. */
-function shellForms(stages: readonly Stage[], stage: Stage): Warning[] {
-  let chosen = below(stages, stage).some(({ instructions }) => instructions.some(({ kind }) => kind === "shell"));
+function shellForms(stage: Stage, inherited: boolean): Warning[] {
+  let chosen = inherited;
   const found: Warning[] = [];
   for (const instruction of stage.instructions) {
     if (instruction.kind === "shell") chosen = true;
@@ -174,13 +186,12 @@ function shellForms(stages: readonly Stage[], stage: Stage): Warning[] {
   return found;
 }
 
-function workdirs(stages: readonly Stage[], stage: Stage): Warning[] {
-  let absolute = below(stages, stage).some(({ instructions }) => instructions.some(isAbsoluteWorkdir));
+function workdirs(stage: Stage, inherited: boolean): Warning[] {
+  let absolute = inherited;
   const found: Warning[] = [];
   for (const instruction of stage.instructions) {
     if (instruction.kind !== "workdir") continue;
-    // What begins with a variable may be absolute; only the builder knows.
-    if (isAbsoluteWorkdir(instruction) || instruction.path.startsWith("$")) absolute = true;
+    if (settlesWorkdir(instruction)) absolute = true;
     if (absolute) continue;
     const message = `Relative workdir "${instruction.path}" can have unexpected results if the base image changes`;
     found.push(warning("WorkdirRelativePath", message, instruction.range));
@@ -188,16 +199,9 @@ function workdirs(stages: readonly Stage[], stage: Stage): Warning[] {
   return found;
 }
 
-function isAbsoluteWorkdir(instruction: StageInstruction): boolean {
-  return instruction.kind === "workdir" && /^['"]?\//.test(instruction.path);
-}
-
-/** The stages that a stage is built on, nearest first. */
-function below(stages: readonly Stage[], stage: Stage): Stage[] {
-  const found: Stage[] = [];
-  for (let at = baseStage(stages, stage, stage.from.image); at; at = baseStage(stages, at, at.from.image))
-    found.push(at);
-  return found;
+/** An absolute path; what begins with a variable may be one, and only the builder knows. */
+function settlesWorkdir(instruction: StageInstruction): boolean {
+  return instruction.kind === "workdir" && /^(?:['"]?\/|\$)/.test(instruction.path);
 }
 
 function platformFlag(stage: Stage): Warning[] {

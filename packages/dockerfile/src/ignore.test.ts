@@ -1,6 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { isError } from "@slipway/base";
-import { IgnoreMatcher, ignoreFileCandidates, ignorePatterns, parseIgnoreFile, sourceText } from "./index.ts";
+import {
+  globPattern,
+  IgnoreMatcher,
+  ignoreFileCandidates,
+  ignorePatterns,
+  parseIgnoreFile,
+  sourceText,
+} from "./index.ts";
 
 function matcher(...lines: string[]): IgnoreMatcher {
   return new IgnoreMatcher(parseIgnoreFile(lines.join("\n")));
@@ -242,3 +249,48 @@ function one<T>(random: () => number, from: readonly T[]): T {
 function pick<T>(random: () => number, least: number, most: number, make: () => T): T[] {
   return Array.from({ length: least + Math.floor(random() * (most - least + 1)) }, make);
 }
+
+describe("path patterns", () => {
+  /** The plainest matcher there can be, to compare with: exponential, and right. */
+  function matches(pattern: string, path: string): boolean {
+    if (pattern === "") return path === "";
+    const rests = Array.from({ length: path.length + 1 }, (_, cut) => cut);
+    if (pattern.startsWith("**")) {
+      const rest = pattern.slice(2);
+      if (rest.startsWith("/") && rest.length > 1) {
+        return rests.some((cut) => (cut === 0 || path[cut - 1] === "/") && matches(rest.slice(1), path.slice(cut)));
+      }
+      return rests.some((cut) => matches(rest === "/" ? "" : rest, path.slice(cut)));
+    }
+    if (pattern.startsWith("*")) {
+      return rests.some((cut) => !path.slice(0, cut).includes("/") && matches(pattern.slice(1), path.slice(cut)));
+    }
+    if (path === "") return false;
+    const [set = "", rest] = pattern.startsWith("[")
+      ? [pattern.slice(0, pattern.indexOf("]") + 1), pattern.slice(pattern.indexOf("]") + 1)]
+      : [pattern[0], pattern.slice(1)];
+    return new RegExp(set === "?" ? "[^/]" : set).test(path[0] ?? "") && matches(rest, path.slice(1));
+  }
+
+  test("mean the same as a plain matcher says, with few stars and with many", () => {
+    const random = generator(11);
+    const parts = ["a", "b", "/", "*", "*", "**", "**/", "?", "[ab]", "[^a]"];
+    let matching = 0;
+    for (let round = 0; round < 10_000; round++) {
+      const pattern = pick(random, 1, 8, () => one(random, parts)).join("");
+      const path = pick(random, 0, 6, () => one(random, ["a", "b", "c", "/"])).join("");
+      const wanted = matches(pattern, path);
+      if (wanted) matching++;
+      expect(globPattern(pattern, { doubleStar: true }).test(path), `${pattern} on ${path}`).toBe(wanted);
+    }
+    expect(matching).toBeGreaterThan(500);
+  });
+
+  test("with many stars take no time on a path that nearly matches", () => {
+    const rules = matcher(`${"*a".repeat(30)}b`, `${"**/a".repeat(20)}/x`, `${"*".repeat(9)}b*c*d`);
+    const start = performance.now();
+    expect(rules.ignores("a".repeat(4000))).toBe(false);
+    expect(rules.ignores("a/".repeat(300))).toBe(false);
+    expect(performance.now() - start).toBeLessThan(1000);
+  });
+});

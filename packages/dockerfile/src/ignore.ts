@@ -1,3 +1,4 @@
+import { cleanPath } from "./clean-path.ts";
 import { globPattern, hasGlob } from "./glob.ts";
 import type { IgnorePattern } from "./ignore-file.ts";
 
@@ -86,7 +87,7 @@ export class IgnoreMatcher {
 
 function normalized(path: string): string {
   if (!path.startsWith("/") && !path.endsWith("/") && !path.startsWith("./")) return path;
-  return path.replace(/^(?:\.?\/)+/, "").replace(/\/+$/, "");
+  return cleanPath(path.startsWith("/") ? path.slice(1) : path);
 }
 
 /** The common shapes are string comparisons; the rest is a regular expression. */

@@ -17,7 +17,7 @@ export {
   type Variables,
   type WordsExpansion,
 } from "./expand.ts";
-export { type GlobOptions, globPattern, hasGlob } from "./glob.ts";
+export { type GlobOptions, globPattern, hasGlob, type PathPattern } from "./glob.ts";
 export { IgnoreMatcher } from "./ignore.ts";
 export { type IgnorePattern, ignoreFileCandidates, ignorePatterns, parseIgnoreFile } from "./ignore-file.ts";
 export type {

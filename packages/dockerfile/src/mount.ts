@@ -1,5 +1,5 @@
 import { isError, nearest, parseSize, SlipwayError } from "@slipway/base";
-import { cleanPath } from "./clean-path.ts";
+import { baseName, cleanPath } from "./clean-path.ts";
 import type { MountFlag, RunMount } from "./instructions.ts";
 
 const TYPES = ["bind", "cache", "tmpfs", "secret", "ssh"] as const;
@@ -261,8 +261,4 @@ function boolean(text: string, key: string): boolean {
 
 function optional<K extends string>(key: K, value: string | undefined): { readonly [P in K]?: string } {
   return (value === undefined ? {} : { [key]: value }) as { readonly [P in K]?: string };
-}
-
-function baseName(path: string): string {
-  return path.replace(/\/+$/, "").split("/").at(-1) ?? path;
 }

@@ -347,3 +347,42 @@ test("a file of 200 lines parses in well under 2 ms", () => {
 function withoutRanges(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value, (key, inner: unknown) => (key === "range" ? undefined : inner)));
 }
+
+describe("hostile files take no time", () => {
+  const MEGA = 1_000_000;
+  test.each([
+    ["blanks within a line", `FROM a\nRUN x${" ".repeat(MEGA)}y`],
+    ["blanks within a directive", `# syntax=a${" ".repeat(MEGA)}b\nFROM a`],
+    ["blanks that continue", `FROM a\nRUN x${" \\\n".repeat(300_000)}`],
+    ["slashes in a mount", `FROM a\nRUN --mount=type=secret,target=${"/".repeat(MEGA)}x y`],
+    ["a long instruction name", `FROM a\n${"X".repeat(MEGA)}`],
+    ["a long flag", `FROM a\nCOPY --${"x".repeat(MEGA)} a b`],
+    ["quotes", `FROM a\nENV a=${"'\"".repeat(400_000)}`],
+    ["heredocs", `FROM a\nRUN ${"<<a ".repeat(50_000)}\n`],
+    ["brackets", `FROM a\nRUN ${"[".repeat(MEGA)}`],
+    [
+      "stages on each other",
+      Array.from({ length: 4_900 }, (_, n) => `FROM s${n} AS s${n + 1}\nWORKDIR x`)
+        .join("\n")
+        .slice(0, MEGA),
+    ],
+    ["tabs in a heredoc", `FROM a\nCOPY <<-E /x\n${"\t".repeat(MEGA)}\nE\n`],
+    ["instructions", "FROM a\n".repeat(400_000)],
+  ])("%s", (_, text) => {
+    const start = performance.now();
+    try {
+      parseDockerfile(text);
+    } catch (error) {
+      if (!isError(error, "invalid")) throw error;
+      expect(error.message.length).toBeLessThan(5000);
+    }
+    expect(performance.now() - start).toBeLessThan(2000);
+  });
+
+  test("values that double with each line end in an error", () => {
+    const env = new Map([["a", "0123456789"]]);
+    expect(() => {
+      for (let line = 0; line < 40; line++) env.set("a", expand("$a$a", env).value);
+    }).toThrow("its value is too long");
+  });
+});

@@ -16,7 +16,9 @@ export interface ParseOptions {
 }
 
 /** Characters; a Dockerfile beyond this is something else under that name. */
-const MAX_SIZE = 8 * 1024 * 1024;
+const MAX_SIZE = 4 * 1024 * 1024;
+/** Some checks compare instructions with each other; this keeps a hostile file from taking seconds. */
+const MAX_INSTRUCTIONS = 10_000;
 
 /** Throws `invalid` with `details.source` and a message that shows the lines. */
 export function parseDockerfile(text: string | Uint8Array, options: ParseOptions = {}): Dockerfile {
@@ -24,6 +26,10 @@ export function parseDockerfile(text: string | Uint8Array, options: ParseOptions
   const { bodyLine, ...directives } = readDirectives(source);
   const lines = logicalLines(source, directives.escape, bodyLine);
   if (lines.length === 0) throw withoutInstructions(source);
+  const tooMany = lines[MAX_INSTRUCTIONS];
+  if (tooMany !== undefined) {
+    throw sourceError(source, tooMany.range, { message: `the file has over ${MAX_INSTRUCTIONS} instructions` });
+  }
   if (source.lines[0]?.trimStart().startsWith("{") && directives.syntax) {
     throw sourceError(
       source,

@@ -26,6 +26,8 @@ export interface ExcerptOptions {
 }
 
 const MAX_LINE_WIDTH = 200;
+/** Messages quote words of the file, and a word may be as long as the file. */
+const MAX_MESSAGE = 1000;
 
 export function sourceText(file: string, text: string): SourceText {
   return { file, lines: splitLines(text) };
@@ -102,11 +104,12 @@ export function sourceError(
   problem: { readonly message: string; readonly hint?: string; readonly cause?: unknown },
 ): SlipwayError {
   const place = `${range.file}:${range.startLine}`;
+  const told = problem.message.length > MAX_MESSAGE ? `${problem.message.slice(0, MAX_MESSAGE)}...` : problem.message;
   return new SlipwayError(
     "invalid",
-    `${place}: ${printable(problem.message)}\n\n${renderExcerpt(source, range, { header: false })}\n`,
+    `${place}: ${printable(told)}\n\n${renderExcerpt(source, range, { header: false })}\n`,
     {
-      details: { source: range, problem: problem.message },
+      details: { source: range, problem: told },
       ...(problem.hint === undefined ? {} : { hint: problem.hint }),
       ...(problem.cause === undefined ? {} : { cause: problem.cause }),
     },
