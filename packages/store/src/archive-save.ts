@@ -14,11 +14,13 @@ import type { Image, SaveOptions } from "./faces.ts";
 import { manifestFor, type SavedImage } from "./images.ts";
 import type { LayerRow, LayerTable } from "./layer-table.ts";
 import { openLayerTar, streamBlob, type TarSources } from "./layer-tar.ts";
+import { type HeldLease, heldLease, type Leases } from "./leases.ts";
 import { nameDescriptor, OCI_LAYOUT } from "./oci-layout.ts";
 
 export interface SaverOptions extends TarSources {
   readonly blobs: Blobs;
   readonly table: LayerTable;
+  readonly leases: Leases;
 }
 
 /** One file of the archive; its bytes are opened when it is its turn. */
@@ -47,14 +49,20 @@ export async function saveArchive(
   saver: SaverOptions,
 ): Promise<ReadableStream<Uint8Array>> {
   const parts = new Map<string, Part>();
-  const plans = await Promise.all(images.map((saved) => planImage(saved, parts, saver)));
+  // The images may be removed while they are being sent.
+  const lease = saver.leases.open("save");
+  for (const { image } of images) hold(image, heldLease(lease));
+  const plans = await Promise.all(images.map((saved) => planImage(saved, parts, saver))).catch((error: unknown) => {
+    lease.release();
+    throw error;
+  });
   const documents = [
     document("index.json", indexOf(plans)),
     ...(options.format === "oci" ? [] : [document("manifest.json", dockerManifest(plans))]),
     document("oci-layout", new TextEncoder().encode(OCI_LAYOUT)),
   ];
   const blobs = [...parts.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
-  return streamOf(tarOf(blobs, documents, options.signal));
+  return streamOf(tarOf(blobs, documents, options.signal), () => lease.release());
 }
 
 async function planImage(saved: SavedImage, parts: Map<string, Part>, saver: SaverOptions): Promise<Plan> {
@@ -141,14 +149,31 @@ async function* tarOf(
   yield END_OF_ARCHIVE.slice();
 }
 
-function streamOf(chunks: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> {
+function hold(image: Image, lease: HeldLease): void {
+  lease.images.add(image.id);
+  lease.blobs.add(image.id).add(image.manifestDigest);
+  for (const chainId of image.layers) lease.layers.add(chainId);
+  for (const { digest } of image.manifest.layers) lease.blobs.add(digest);
+}
+
+function streamOf(chunks: AsyncGenerator<Uint8Array>, end: () => void): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      const { done, value } = await chunks.next();
-      if (done) controller.close();
-      else controller.enqueue(value);
+      try {
+        const { done, value } = await chunks.next();
+        if (!done) {
+          controller.enqueue(value);
+          return;
+        }
+        end();
+        controller.close();
+      } catch (error) {
+        end();
+        throw error;
+      }
     },
     async cancel() {
+      end();
       await chunks.return(undefined);
     },
   });

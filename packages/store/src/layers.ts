@@ -30,7 +30,7 @@ import { type DirEntry, parentOf } from "./layer-entries.ts";
 import { type LayerTable, layerOf, type NewDiff, rootOf } from "./layer-table.ts";
 import { openLayerTar, treeJob } from "./layer-tar.ts";
 import type { LayerTrees } from "./layer-trees.ts";
-import { heldLease } from "./leases.ts";
+import { type HeldLease, heldLease } from "./leases.ts";
 import { treePath, writablePaths } from "./paths.ts";
 import { TarSink } from "./tar-sink.ts";
 import { sameXattrs, scanRoot, scanTree } from "./tree-scan.ts";
@@ -91,8 +91,7 @@ export class Layers implements LayerStore {
   }
 
   async prepare(parent: ChainId | undefined, lease: Lease, options: PrepareOptions = {}): Promise<WritableLayer> {
-    const held = heldLease(lease);
-    if (parent !== undefined) held.layers.add(parent);
+    this.#hold(parent, lease);
     const rows = parent === undefined ? [] : await this.#trees.complete(parent);
     const made = this.#writables.make(parent, rootOf(rows), options.persistent === true);
     const { id, upper, work, merged } = made;
@@ -130,7 +129,7 @@ export class Layers implements LayerStore {
   }
 
   async fromTar(options: FromTarOptions): Promise<Layer> {
-    heldLease(options.lease).blobs.add(options.blob);
+    this.#hold(options.parent, options.lease).blobs.add(options.blob);
     const path = this.#blobs.path(options.blob);
     const compression = sniffFile(path);
     const facts = await this.#pool.run({ op: "inspect", path, compression }, options.signal);
@@ -153,8 +152,8 @@ export class Layers implements LayerStore {
   }
 
   async fromEntries(options: FromEntriesOptions): Promise<Layer> {
-    const held = heldLease(options.lease);
     const { parent, form, signal } = options;
+    const held = this.#hold(parent, options.lease);
     const entries = await collect(options.entries, signal);
     entries.push(...(await this.#missingParents(entries, parent, signal)));
     const root = entries.find((entry): entry is DirEntry => entry.kind === "dir" && entry.path === "");
@@ -189,9 +188,8 @@ export class Layers implements LayerStore {
   }
 
   restack(parent: ChainId | undefined, top: ChainId, lease: Lease): Layer | undefined {
-    const held = heldLease(lease);
+    const held = this.#hold(parent, lease);
     const row = this.#table.require(top);
-    if (parent !== undefined) this.#table.require(parent);
     if (row.bound !== 0 && (row.parent ?? undefined) !== parent) return undefined;
     const chainId = chainIdOf(parent, row.diffId);
     held.layers.add(chainId);
@@ -231,6 +229,15 @@ export class Layers implements LayerStore {
     const remembered = this.#remembered.get(diffId);
     if (remembered !== undefined) return remembered;
     return indexOf(diffId, await this.#pool.run({ op: "index", path: this.#blobs.path(tar) }, signal));
+  }
+
+  /** The layer that another is made on must stay until that has a row. Throws `not-found`. */
+  #hold(parent: ChainId | undefined, lease: Lease): HeldLease {
+    const held = heldLease(lease);
+    if (parent === undefined) return held;
+    this.#table.require(parent);
+    held.layers.add(parent);
+    return held;
   }
 
   /** The root directory's entry, if what is in the upper directory's place differs from what lies below it. */

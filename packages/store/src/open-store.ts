@@ -48,7 +48,7 @@ export interface OpenStoreOptions {
 export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const paths = storePaths(options.root);
   mkdirSync(paths.root, { recursive: true, mode: 0o711 });
-  const lock = new DataLock(paths.lock, paths.root);
+  const lock = await DataLock.acquire(paths.lock, paths.root);
   try {
     for (const directory of storeDirectories(paths)) mkdirSync(directory, { recursive: true, mode: 0o700 });
     const store = new OpenedStore(paths, lock, options);
@@ -105,7 +105,7 @@ class OpenedStore implements Store {
       blobs: this.blobs,
       onChange: () => this.#layout.changed(),
       load: (archive, options) => this.#load(archive, options),
-      save: (saved, options) => saveArchive(saved, options, { ...shared }),
+      save: (saved, options) => saveArchive(saved, options, { ...shared, leases: this.leases }),
       materialize: (image, signal) => this.#materialize(image, signal),
     });
     this.#collector = new Collector({
