@@ -44,6 +44,8 @@ export interface Store {
   /** Mark and sweep. Online; removes nothing that is leased, named or a root. `plan` only reports. */
   collect(options?: { readonly plan?: boolean; readonly signal?: AbortSignal }): Promise<CollectionReport>;
   usage(): StoreUsage;
+  /** Waits until everything that has been stored so far would survive a power cut. Nothing else needs to wait for it. */
+  sync(): Promise<void>;
   close(): Promise<void>;
 }
 

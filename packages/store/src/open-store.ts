@@ -184,6 +184,10 @@ class OpenedStore implements Store {
     };
   }
 
+  sync(): Promise<void> {
+    return this.#sync.flush();
+  }
+
   /** Leaves everything as a crash at this moment would, only tidier: nothing waits for the disk. */
   async close(): Promise<void> {
     if (this.#closed) return;
