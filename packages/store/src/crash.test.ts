@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { unmountBelow } from "@slipway/sys";
+import { STORE_CRASH_CHILD } from "@slipway/testkit";
 import { checkInvariants } from "./invariants.ts";
 import { openStore } from "./open-store.ts";
 
@@ -34,7 +35,7 @@ test(
 
 /** Kills the child at a moment that depends on the seed alone, so far as moments can. */
 async function runAndKill(root: string, seed: number): Promise<void> {
-  const child = Bun.spawn([process.execPath, join(import.meta.dir, "crash-child.ts"), root, String(seed)], {
+  const child = Bun.spawn([process.execPath, STORE_CRASH_CHILD, root, String(seed)], {
     stdout: "pipe",
     stderr: "pipe",
   });

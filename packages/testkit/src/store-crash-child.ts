@@ -1,12 +1,13 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { isError } from "@slipway/base";
 import { encodeImageConfig, parseReference } from "@slipway/oci";
+import { type Layer, type Lease, openStore, type Store } from "@slipway/store";
 import { mountOverlay } from "@slipway/sys";
-import { baseImageArchive, Random, randomLayer } from "@slipway/testkit";
-import type { Layer, Lease, Store } from "./faces.ts";
-import { openStore } from "./open-store.ts";
+import { baseImageArchive } from "./base-image.ts";
+import { Random } from "./random.ts";
+import { randomLayer } from "./random-layer.ts";
 
-/** Does random things to a data root until it is killed; crash.test.ts starts it. Not part of the package. */
+/** Does random things to a data root until it is killed; the store's crash test starts it. */
 const [root = "", seed = "1"] = process.argv.slice(2);
 const random = new Random(Number(seed));
 const store = await openStore({ root });
