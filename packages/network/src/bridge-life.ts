@@ -35,6 +35,8 @@ export class BridgeLife {
   readonly #options: BridgeLifeOptions;
   readonly #lock = new KeyedLock();
   #bridge: Bridge | undefined;
+  /** The making of the table that is there now. */
+  #rules: Promise<void> | undefined;
   /** Callers inside `with`: their endpoints may have no rows yet. */
   #users = 0;
   #lingering: ReturnType<typeof setTimeout> | undefined;
@@ -52,7 +54,9 @@ export class BridgeLife {
   async with<T>(work: (bridge: Bridge) => Promise<T>): Promise<T> {
     this.#users++;
     try {
-      return await work(await this.#present());
+      const result = await work(await this.#present());
+      await this.#rules;
+      return result;
     } finally {
       this.#users--;
       this.letGo();
@@ -142,6 +146,7 @@ export class BridgeLife {
       if (known.size > 0) {
         this.#bridge = undefined;
         await this.#make();
+        await this.#rules;
       }
       const link = findBridge(name);
       if (link !== undefined && !isOurs(link, table.owner)) {
@@ -160,7 +165,10 @@ export class BridgeLife {
     this.#watch = undefined;
     this.#bridge = undefined;
     this.firewall.forget();
-    await Promise.all([Firewall.removeTable(ruleTable), removeLinks([name]), leaveForeignFirewalls(name)]);
+    await this.#rules?.catch(() => {});
+    this.#rules = undefined;
+    this.firewall.removeTable(ruleTable);
+    await Promise.all([removeLinks([name]), leaveForeignFirewalls(name)]);
   }
 
   /** Bridge and rules stay if containers run on. */

@@ -12,7 +12,6 @@ import {
   parsePlace,
   parseSubnet,
 } from "./ipv4.ts";
-import { fullRuleset } from "./ruleset.ts";
 
 describe("addresses", () => {
   test("are read and written", () => {
@@ -56,20 +55,6 @@ describe("addresses", () => {
     expect(() => chooseSubnet([parseSubnet("172.16.0.0/12"), parseSubnet("192.168.0.0/16")])).toThrow(
       "no address block is free",
     );
-  });
-});
-
-describe("rules", () => {
-  test("send wildcard ports and ports of one address through their own maps, IPv6 through none", () => {
-    const base = { protocol: "tcp", containerPort: 80, address: "172.17.0.2" } as const;
-    const text = fullRuleset({ table: "t", bridge: "b", subnet: "172.17.0.0/16" }, [
-      { ...base, hostAddress: "0.0.0.0", hostPort: 8080 },
-      { ...base, hostAddress: "127.0.0.1", hostPort: 8081 },
-      { ...base, hostAddress: "::", hostPort: 8080 },
-    ]);
-    expect(text).toContain("add element ip t ports { tcp . 8080 : 172.17.0.2 . 80 }\n");
-    expect(text).toContain("add element ip t bound_ports { 127.0.0.1 . tcp . 8081 : 172.17.0.2 . 80 }\n");
-    expect(text).not.toContain("::");
   });
 });
 

@@ -12,25 +12,26 @@ export interface PublishedTarget extends PublishedPort {
   readonly address: string;
 }
 
+export const PORT_MAP = "ports";
+export const BOUND_PORT_MAP = "bound_ports";
+
 /**
- * The whole table, as one transaction for `nft -f -`, whatever was there of it before. Rules never change afterwards, only
- * the two maps: so a container without ports needs no call of nft at all, and one with ports a small one.
+ * The whole table, for `nft -f -`. Its rules never change afterwards, only the two maps: so a container without ports
+ * costs no rule at all.
  */
-export function fullRuleset(scope: RuleScope, ports: readonly PublishedTarget[]): string {
+export function fullRuleset(scope: RuleScope): string {
   const { table, bridge, subnet } = scope;
-  return `add table ip ${table}
-delete table ip ${table}
-table ip ${table} {
-  map ports { type inet_proto . inet_service : ipv4_addr . inet_service; }
-  map bound_ports { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
+  return `table ip ${table} {
+  map ${PORT_MAP} { type inet_proto . inet_service : ipv4_addr . inet_service; }
+  map ${BOUND_PORT_MAP} { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
   chain raw {
     type filter hook prerouting priority raw; policy accept;
     # route_localnet lets the host's loopback reach containers; this keeps containers from the host's loopback.
     iifname "${bridge}" ip daddr 127.0.0.0/8 drop
   }
   chain publish {
-    meta l4proto { tcp, udp, sctp } dnat ip to ip daddr . meta l4proto . th dport map @bound_ports
-    meta l4proto { tcp, udp, sctp } dnat ip to meta l4proto . th dport map @ports
+    meta l4proto { tcp, udp, sctp } dnat ip to ip daddr . meta l4proto . th dport map @${BOUND_PORT_MAP}
+    meta l4proto { tcp, udp, sctp } dnat ip to meta l4proto . th dport map @${PORT_MAP}
   }
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept;
@@ -57,27 +58,5 @@ table ip ${table} {
     drop
   }
 }
-${elements(table, ports)}`;
-}
-
-/** Only the published ports, replaced as a whole: the same transaction can be repeated, and lost ones come back. */
-export function portsOnly(table: string, ports: readonly PublishedTarget[]): string {
-  return `flush map ip ${table} ports
-flush map ip ${table} bound_ports
-${elements(table, ports)}`;
-}
-
-function elements(table: string, ports: readonly PublishedTarget[]): string {
-  const wild: string[] = [];
-  const bound: string[] = [];
-  for (const { protocol, hostAddress, hostPort, address, containerPort } of ports) {
-    // IPv6 goes through the listener that holds the port.
-    if (hostAddress.includes(":")) continue;
-    const target = `${protocol} . ${hostPort} : ${address} . ${containerPort}`;
-    if (hostAddress === "0.0.0.0") wild.push(target);
-    else bound.push(`${hostAddress} . ${target}`);
-  }
-  const add = (map: string, list: readonly string[]): string =>
-    list.length === 0 ? "" : `add element ip ${table} ${map} { ${list.join(", ")} }\n`;
-  return add("ports", wild) + add("bound_ports", bound);
+`;
 }

@@ -14,6 +14,9 @@ const NLMSG_DONE = 3;
 const NLM_F = { REQUEST: 1, ACK: 4, DUMP: 0x300, CAPPED: 0x100, ACK_TLVS: 0x200 } as const;
 const HEADER = 16;
 const RECEIVE = 64 * 1024;
+const SOL_SOCKET = 1;
+const SO_RCVTIMEO = 20;
+const ANSWER_SECONDS = 5;
 
 export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
@@ -21,12 +24,14 @@ export const NETLINK_NETFILTER = 12;
 export interface NetlinkRequest {
   /** `RTM_NEWLINK`, ... */
   readonly type: number;
-  /** Beside `NLM_F_REQUEST` and `NLM_F_ACK`, which are always set. */
+  /** Beside `NLM_F_REQUEST` and `NLM_F_ACK`, which are set here. */
   readonly flags: number;
   /** Everything behind the message header, aligned to 4. */
   readonly body: Uint8Array;
   /** What it does, for the error's text. */
   readonly what: string;
+  /** The kernel is asked for no answer; it gives one only if it fails. For the marks around a batch of nfnetlink. */
+  readonly silent?: boolean;
 }
 
 /** A netlink socket of the network namespace in which it was opened. Every call waits for the kernel's answer. */
@@ -43,6 +48,10 @@ export class NetlinkSocket implements Disposable {
     for (const option of [NETLINK_EXT_ACK, NETLINK_CAP_ACK]) {
       call(nr.setsockopt, this.#fd, SOL_NETLINK, option, memory.address(on), 4);
     }
+    // An answer that never comes must not hold the process for ever.
+    const patience = memory.zeroed(16);
+    memory.view.setUint32(patience, ANSWER_SECONDS, true);
+    call(nr.setsockopt, this.#fd, SOL_SOCKET, SO_RCVTIMEO, memory.address(patience), 16);
   }
 
   /** Sends requests in one message; the kernel works them off in order. Throws the first failure, when all are answered. */
@@ -56,11 +65,11 @@ export class NetlinkSocket implements Disposable {
     const first = this.#sequence + 1;
     this.#send(requests, NLM_F.ACK);
     const results: (SystemError | undefined)[] = Array(requests.length).fill(undefined);
-    let answered = 0;
-    while (answered < requests.length) {
+    const awaited = new Set(requests.flatMap((request, index) => (request.silent ? [] : [first + index])));
+    while (awaited.size > 0) {
       this.#receive((type, sequence, at, end) => {
         if (type !== NLMSG_ERROR || sequence < first) return;
-        answered++;
+        awaited.delete(sequence);
         const request = requests[sequence - first];
         const errno = -scratch().view.getInt32(at + HEADER, true);
         if (errno !== 0 && request !== undefined) {
@@ -105,10 +114,10 @@ export class NetlinkSocket implements Disposable {
     const total = requests.reduce((sum, each) => sum + HEADER + align(each.body.length), 0);
     const start = memory.zeroed(total);
     let at = start;
-    for (const { type, flags: own, body } of requests) {
+    for (const { type, flags: own, body, silent } of requests) {
       memory.view.setUint32(at, HEADER + body.length, true);
       memory.view.setUint16(at + 4, type, true);
-      memory.view.setUint16(at + 6, NLM_F.REQUEST | flags | own, true);
+      memory.view.setUint16(at + 6, NLM_F.REQUEST | (silent ? 0 : flags) | own, true);
       memory.view.setUint32(at + 8, ++this.#sequence, true);
       memory.bytes.set(body, at + HEADER);
       at += HEADER + align(body.length);
