@@ -3,8 +3,9 @@ import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { errorMessage, KeyedLock, type Logger, SlipwayError, shortId, silentLogger } from "@slipway/base";
 import { removeNetworkNamespace } from "@slipway/sys";
+import type { Bridge } from "./bridge.ts";
 import { BridgeLife } from "./bridge-life.ts";
-import type { AttachRequest, NetworkInfo, Networks, Sandbox } from "./faces.ts";
+import type { AttachRequest, NetworkInfo, Networks, PublishedPort, Sandbox } from "./faces.ts";
 import { macOfAddress, parsePlace } from "./ipv4.ts";
 import { endNamespace, isNamespace, makeIsolated, makeSandbox } from "./namespace.ts";
 import { type EndpointRecord, NetworkTable, wantedAddress } from "./network-table.ts";
@@ -64,6 +65,8 @@ class BridgedNetworks implements Networks {
   readonly #directory: string;
   readonly #logger: Logger;
   readonly #locks = new KeyedLock();
+  /** The kernel keeps us for a millisecond for each container: of many at once, one a turn of the event loop. */
+  readonly #turns = new KeyedLock();
 
   constructor(parts: Parts) {
     this.#table = parts.table;
@@ -114,12 +117,34 @@ class BridgedNetworks implements Networks {
   async #attach(
     request: AttachRequest,
     network: NetworkInfo,
-    bridge: Parameters<typeof makeSandbox>[2],
+    bridge: Bridge,
     signal: AbortSignal | undefined,
   ): Promise<Sandbox> {
     const ports = request.ports.length === 0 ? [] : await this.#ports.acquire(request.containerId, request.ports);
     signal?.throwIfAborted();
     const path = this.#pathOf(request.containerId);
+    const endpoint = await this.#turns.with("kernel", async () => {
+      await nextTurn();
+      return this.#makeEndpoint(request, { network, bridge, ports, path });
+    });
+    if (ports.length > 0) {
+      this.#ports.forward(endpoint);
+      await this.#life.firewall.sync();
+    }
+    signal?.throwIfAborted();
+    return { namespacePath: path, endpoints: [endpoint] };
+  }
+
+  #makeEndpoint(
+    request: AttachRequest,
+    place: {
+      readonly network: NetworkInfo;
+      readonly bridge: Bridge;
+      readonly ports: readonly PublishedPort[];
+      readonly path: string;
+    },
+  ): EndpointRecord {
+    const { network, bridge, ports, path } = place;
     const endpoint = this.#table.addEndpoint({
       containerId: request.containerId,
       path,
@@ -133,12 +158,7 @@ class BridgedNetworks implements Networks {
     // A file without a row is what a crash of the machine left: the row is younger.
     removeNetworkNamespace(path);
     makeSandbox(path, endpoint, bridge);
-    if (ports.length > 0) {
-      this.#ports.forward(endpoint);
-      await this.#life.firewall.sync();
-    }
-    signal?.throwIfAborted();
-    return { namespacePath: path, endpoints: [endpoint] };
+    return endpoint;
   }
 
   isolate(containerId: string): Promise<Sandbox> {
@@ -167,7 +187,10 @@ class BridgedNetworks implements Networks {
     const path = this.#table.sandboxPath(containerId);
     if (path === undefined) return;
     const endpoints = this.#table.endpoints(containerId);
-    endNamespace(path, endpoints);
+    await this.#turns.with("kernel", async () => {
+      await nextTurn();
+      endNamespace(path, endpoints);
+    });
     if (endpoints.some((endpoint) => endpoint.ports.length > 0)) {
       this.#table.removePorts(containerId);
       // The kernel's maps are made equal to the rows again by the next change, if this one fails.
@@ -212,6 +235,10 @@ class BridgedNetworks implements Networks {
       throw new SlipwayError("invalid", `invalid container ID ${containerId}`);
     return join(this.#directory, containerId);
   }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function checkMac(text: string | undefined): void {
