@@ -4,7 +4,7 @@ import { format, sprint, sprintf, sprintln } from "./printf.ts";
 import {
   type Callable,
   compareBytes,
-  elementOf,
+  indexOf,
   isTrue,
   kindOf,
   lengthOf,
@@ -98,7 +98,7 @@ function indexOnce(item: Value, key: Value): Value {
     case "map":
       if (key === undefined || key === null) throw new FunctionError("value is nil; should be of type string");
       if (typeof key !== "string") throw new FunctionError(`value has type ${typeName(key)}; should be string`);
-      return elementOf(item, key);
+      return indexOf(item, key);
     default:
       throw new FunctionError(`can't index item of type ${typeName(item)}`);
   }

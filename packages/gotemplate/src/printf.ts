@@ -1,4 +1,4 @@
-import { entriesOf, Float, kindOf, TypedNil, toFloat, typeName, type Value } from "./values.ts";
+import { entriesOf, Float, kindOf, structName, TypedNil, toFloat, typeName, type Value } from "./values.ts";
 
 /** Go's `fmt.Sprint`: a space between operands when neither is a string. */
 export function sprint(values: readonly Value[]): string {
@@ -27,6 +27,11 @@ export function format(value: Value): string {
     case "slice":
       return value instanceof TypedNil ? "[]" : `[${(value as Value[]).map(format).join(" ")}]`;
     case "map":
+      // A struct prints its fields in their own order, without names.
+      if (structName(value) !== undefined)
+        return `{${Object.values(value as object)
+          .map(format)
+          .join(" ")}}`;
       return `map[${entriesOf(value)
         .map(([key, element]) => `${key}:${format(element)}`)
         .join(" ")}]`;

@@ -38,6 +38,9 @@ export type NilKind = "map" | "slice" | "pointer";
 /** On an object or its prototype: the name of the Go struct that it stands for. Such an object has no other fields. */
 export const GO_TYPE: unique symbol = Symbol("Go type");
 
+/** On a map or its prototype: what `index` gives for a key that is not there. Without it: no value. */
+export const ELEMENT_ZERO: unique symbol = Symbol("zero of the elements");
+
 export function structName(value: Value): string | undefined {
   return typeof value === "object" && value !== null && GO_TYPE in value ? String(value[GO_TYPE]) : undefined;
 }
@@ -159,6 +162,13 @@ export function elementOf(map: Value, key: string): Value {
     object = Object.getPrototypeOf(object);
   }
   return undefined;
+}
+
+/** What `index` finds under a key of a map. */
+export function indexOf(map: Value, key: string): Value {
+  const element = elementOf(map, key);
+  if (element !== undefined || typeof map !== "object" || map === null || !(ELEMENT_ZERO in map)) return element;
+  return map[ELEMENT_ZERO];
 }
 
 /** Keys and values of a map, sorted by key as Go prints and ranges over them. */

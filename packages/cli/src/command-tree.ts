@@ -1,0 +1,288 @@
+import type { AbsentEntry, CommandEntry, Entry, GroupEntry } from "./grammar/command.ts";
+
+/**
+ * Every command of Docker's, and ours. This is the one table that start-up always reads: it holds names and summaries, and
+ * loads a command's flags and code when the command is called.
+ */
+
+type Load = CommandEntry["load"];
+
+function entry(name: string, summary: string, load: Load, more: Partial<CommandEntry> = {}): CommandEntry {
+  return { kind: "command", name, summary, load, ...more };
+}
+
+function absent(name: string, summary: string, reason: string): AbsentEntry {
+  return { kind: "absent", name, summary, reason };
+}
+
+function group(name: string, summary: string, entries: readonly Entry[]): GroupEntry {
+  return { kind: "group", name, summary, entries };
+}
+
+const LATER = "is not built yet";
+const SWARM = "is part of Docker Swarm: this engine runs on one machine and has no cluster";
+const PLUGIN = "is about engine plug-ins, which this engine does not have: drivers are built in";
+
+/** A command of a group that stands at the top too: both names are told in its help. */
+function both(
+  groupName: string,
+  name: string,
+  summary: string,
+  load: Load,
+  more: { readonly top?: string; readonly aliases?: readonly string[] } = {},
+) {
+  const top = more.top ?? name;
+  const also = [`${groupName} ${name}`, ...(more.aliases ?? []).map((alias) => `${groupName} ${alias}`), top];
+  return {
+    inGroup: entry(name, summary, load, { also, ...(more.aliases === undefined ? {} : { aliases: more.aliases }) }),
+    atTop: entry(top, summary, load, { also }),
+  };
+}
+
+const CONTAINER = [
+  both(
+    "container",
+    "attach",
+    "Attach to a running container",
+    async () => (await import("./commands/container/attach.ts")).attach,
+  ),
+  both(
+    "container",
+    "create",
+    "Create a container without starting it",
+    async () => (await import("./commands/container/create.ts")).create,
+  ),
+  both(
+    "container",
+    "exec",
+    "Run a command in a running container",
+    async () => (await import("./commands/container/exec.ts")).exec,
+  ),
+  both("container", "kill", "Kill running containers", async () => (await import("./commands/container/life.ts")).kill),
+  both(
+    "container",
+    "logs",
+    "Show what a container has said",
+    async () => (await import("./commands/container/logs.ts")).logs,
+  ),
+  both("container", "ls", "List containers", async () => (await import("./commands/container/ps.ts")).ps, {
+    top: "ps",
+    aliases: ["ps", "list"],
+  }),
+  both(
+    "container",
+    "pause",
+    "Freeze all processes of containers",
+    async () => (await import("./commands/container/life.ts")).pause,
+  ),
+  both(
+    "container",
+    "port",
+    "Show the published ports of a container",
+    async () => (await import("./commands/container/port.ts")).port,
+  ),
+  both("container", "rename", "Rename a container", async () => (await import("./commands/container/life.ts")).rename),
+  both(
+    "container",
+    "restart",
+    "Restart containers",
+    async () => (await import("./commands/container/life.ts")).restart,
+  ),
+  both("container", "rm", "Remove containers", async () => (await import("./commands/container/life.ts")).rm, {
+    aliases: ["remove"],
+  }),
+  both(
+    "container",
+    "run",
+    "Create and run a new container from an image",
+    async () => (await import("./commands/container/run.ts")).run,
+  ),
+  both(
+    "container",
+    "start",
+    "Start stopped containers",
+    async () => (await import("./commands/container/start.ts")).start,
+  ),
+  both("container", "stop", "Stop running containers", async () => (await import("./commands/container/life.ts")).stop),
+  both(
+    "container",
+    "top",
+    "Show the processes of a container",
+    async () => (await import("./commands/container/top.ts")).top,
+  ),
+  both(
+    "container",
+    "unpause",
+    "Thaw all processes of containers",
+    async () => (await import("./commands/container/life.ts")).unpause,
+  ),
+  both(
+    "container",
+    "wait",
+    "Wait until containers stop, then print their exit codes",
+    async () => (await import("./commands/container/life.ts")).wait,
+  ),
+];
+
+const IMAGE = [
+  both(
+    "image",
+    "build",
+    "Build an image from a Dockerfile",
+    async () => (await import("./commands/builder/build.ts")).build,
+  ),
+  both(
+    "image",
+    "history",
+    "Show the history of an image",
+    async () => (await import("./commands/image/history.ts")).history,
+  ),
+  both(
+    "image",
+    "import",
+    "Make an image from the files in a tar archive",
+    async () => (await import("./commands/image/import.ts")).importImage,
+  ),
+  both("image", "load", "Load images from an archive", async () => (await import("./commands/image/load.ts")).load),
+  both("image", "ls", "List images", async () => (await import("./commands/image/images.ts")).images, {
+    top: "images",
+    aliases: ["list"],
+  }),
+  both("image", "pull", "Fetch an image from a registry", async () => (await import("./commands/image/pull.ts")).pull),
+  both("image", "rm", "Remove images", async () => (await import("./commands/image/rmi.ts")).rmi, {
+    top: "rmi",
+    aliases: ["remove"],
+  }),
+  both("image", "save", "Save images to an archive", async () => (await import("./commands/image/save.ts")).save),
+  both("image", "tag", "Give an image another name", async () => (await import("./commands/image/tag.ts")).tag),
+];
+
+const SYSTEM = [
+  both(
+    "system",
+    "events",
+    "Show events of the engine as they happen",
+    async () => (await import("./commands/system/events.ts")).events,
+  ),
+  both(
+    "system",
+    "info",
+    "Show what this engine is and has",
+    async () => (await import("./commands/system/info.ts")).info,
+  ),
+];
+
+const LATER_AT_CONTAINER = [
+  absent("commit", "Make an image from a container", LATER),
+  absent("cp", "Copy files between a container and this machine", LATER),
+  absent("diff", "Show changed files of a container", LATER),
+  absent("export", "Write a container's files to a tar archive", LATER),
+  absent("stats", "Show what containers use", LATER),
+  absent("update", "Change limits of containers", LATER),
+];
+const LATER_AT_IMAGE = [absent("push", "Send an image to a registry", LATER)];
+
+const inspectOf = (type: "container" | "image" | "volume" | "network") =>
+  entry("inspect", `Show all about a ${type}`, async () => (await import("./commands/inspect.ts")).inspectType(type));
+const pruneOf = (name: "container" | "image" | "volume" | "network" | "builder", summary: string) =>
+  entry("prune", summary, async () => (await import("./commands/system/prune-commands.ts")).pruneCommand(name));
+
+const buildInBuilder = entry(
+  "build",
+  "Build an image from a Dockerfile",
+  async () => (await import("./commands/builder/build.ts")).build,
+);
+const swarm = (name: string, summary: string) => absent(name, summary, SWARM);
+
+export const TREE: GroupEntry = group("slipway", "Build, run and understand containers", [
+  ...CONTAINER.map(({ atTop }) => atTop),
+  ...IMAGE.map(({ atTop }) => atTop),
+  ...SYSTEM.map(({ atTop }) => atTop),
+  entry(
+    "inspect",
+    "Show all about containers, images, volumes or networks",
+    async () => (await import("./commands/inspect.ts")).inspect,
+  ),
+  entry(
+    "version",
+    "Show the versions of client and engine",
+    async () => (await import("./commands/system/version.ts")).version,
+  ),
+  entry("daemon", "Run the engine", async () => (await import("./commands/system/daemon.ts")).daemon),
+  entry(
+    "supervisor",
+    "Run the supervisor of containers (started by the engine)",
+    async () => (await import("./commands/system/supervisor.ts")).supervisor,
+    { hidden: true },
+  ),
+  group("container", "Manage containers", [
+    ...CONTAINER.map(({ inGroup }) => inGroup),
+    inspectOf("container"),
+    pruneOf("container", "Remove all stopped containers"),
+    ...LATER_AT_CONTAINER,
+  ]),
+  group("image", "Manage images", [
+    ...IMAGE.map(({ inGroup }) => inGroup),
+    inspectOf("image"),
+    pruneOf("image", "Remove images that nothing needs"),
+    ...LATER_AT_IMAGE,
+  ]),
+  group("volume", "Manage volumes", [
+    entry("create", "Create a volume", async () => (await import("./commands/volume/create.ts")).create),
+    entry("ls", "List volumes", async () => (await import("./commands/volume/ls.ts")).ls, { aliases: ["list"] }),
+    entry("rm", "Remove volumes", async () => (await import("./commands/volume/rm.ts")).rm, { aliases: ["remove"] }),
+    inspectOf("volume"),
+    pruneOf("volume", "Remove volumes that no container uses"),
+    swarm("update", "Update a cluster volume"),
+  ]),
+  group("network", "Manage networks", [
+    entry("ls", "List networks", async () => (await import("./commands/network/ls.ts")).ls, { aliases: ["list"] }),
+    entry("rm", "Remove networks", async () => (await import("./commands/network/rm.ts")).rm, { aliases: ["remove"] }),
+    inspectOf("network"),
+    pruneOf("network", "Remove networks that no container uses"),
+    absent("connect", "Connect a container to a network", LATER),
+    absent("create", "Create a network", LATER),
+    absent("disconnect", "Disconnect a container from a network", LATER),
+  ]),
+  group("builder", "Manage builds", [buildInBuilder, pruneOf("builder", "Remove the build cache")]),
+  group("buildx", "Build, as Docker's plug-in of this name is called", [
+    buildInBuilder,
+    pruneOf("builder", "Remove the build cache"),
+    ...["bake", "create", "du", "history", "imagetools", "inspect", "ls", "rm", "stop", "use"].map((name) =>
+      absent(name, "", LATER),
+    ),
+  ]),
+  group("system", "Manage the engine", [
+    ...SYSTEM.map(({ inGroup }) => inGroup),
+    entry("df", "Show what takes space", async () => (await import("./commands/system/df.ts")).df),
+    entry("prune", "Remove what nothing needs", async () => (await import("./commands/system/prune.ts")).prune),
+    absent("dial-stdio", "Connect stdin and stdout with the engine", LATER),
+  ]),
+  group("context", "Manage contexts", [
+    ...["create", "export", "import", "inspect", "ls", "rm", "show", "update", "use"].map((name) =>
+      absent(name, "", `${LATER}: contexts made by Docker are read, with --context and DOCKER_CONTEXT`),
+    ),
+  ]),
+  group("manifest", "Manage manifests", [
+    ...["annotate", "create", "inspect", "push", "rm"].map((name) => absent(name, "", LATER)),
+  ]),
+  ...LATER_AT_CONTAINER,
+  ...LATER_AT_IMAGE,
+  absent("login", "Log in to a registry", `${LATER}: registries come later`),
+  absent("logout", "Log out of a registry", `${LATER}: registries come later`),
+  absent("search", "Search a registry", `${LATER}: registries come later`),
+  absent("bake", "Build from a file", LATER),
+  absent(
+    "compose",
+    "Run several containers together",
+    `${LATER}: Docker's own compose works with DOCKER_HOST set to our socket`,
+  ),
+  absent("checkpoint", "Manage checkpoints", LATER),
+  absent("plugin", "Manage plug-ins", PLUGIN),
+  swarm("swarm", "Manage a swarm"),
+  swarm("node", "Manage nodes"),
+  swarm("service", "Manage services"),
+  swarm("stack", "Manage stacks"),
+  swarm("secret", "Manage secrets"),
+  swarm("config", "Manage configs"),
+]);

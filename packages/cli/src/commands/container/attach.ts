@@ -1,0 +1,54 @@
+import type { ContainerDocument } from "../../client/documents.ts";
+import { hijack } from "../../client/hijack.ts";
+import { ExitError } from "../../errors.ts";
+import { command, exactly } from "../../grammar/command.ts";
+import { flag } from "../../grammar/flag.ts";
+import { copyStreams } from "../../streams/copy-streams.ts";
+import { parseDetachKeys } from "../../streams/detach-keys.ts";
+import { forwardSignals } from "../../streams/signal-proxy.ts";
+import { followTerminalSize } from "../../streams/terminal-size.ts";
+import { segment } from "../each.ts";
+import { detachKeysOf } from "./running.ts";
+
+export const attach = command({
+  usage: "[OPTIONS] CONTAINER",
+  args: exactly(1),
+  flags: {
+    "detach-keys": flag.string("Keys that detach from the container"),
+    "no-stdin": flag.bool("Do not attach stdin"),
+    "sig-proxy": flag.bool("Pass signals on to the process", { default: true }),
+  },
+  async run({ flags, args: [name = ""], session }) {
+    const { io } = session;
+    const client = await session.client();
+    const container = await client.json<ContainerDocument>("GET", `/containers/${segment(name)}/json`);
+    refuseUnattachable(container);
+    const { Id: id, Config: config } = container;
+    const stdin = !flags["no-stdin"] && config.OpenStdin;
+    if (config.Tty && stdin && !io.stdin.isTerminal()) throw new ExitError(1, "the input device is not a TTY");
+    const detachKeys = parseDetachKeys(await detachKeysOf(flags["detach-keys"], session));
+    const [connection, exit] = await Promise.all([
+      hijack(client, `/containers/${id}/attach`, { stream: 1, stdin, stdout: 1, stderr: 1 }),
+      client.request("POST", `/containers/${id}/wait`, { query: { condition: "not-running" } }),
+    ]);
+    const status = exit.json() as Promise<{ StatusCode?: number }>;
+    status.catch(() => {});
+    const unproxy = flags["sig-proxy"] && !config.Tty ? forwardSignals(client, id, io) : undefined;
+    const unfollow = config.Tty ? followTerminalSize(client, `/containers/${id}`, io) : undefined;
+    const end = await copyStreams({ io, connection, stdin, tty: config.Tty, detachKeys }).finally(() => {
+      unproxy?.();
+      unfollow?.();
+    });
+    if (end === "detached") {
+      io.stderr.write("read escape sequence\n");
+      return 0;
+    }
+    return (await status).StatusCode ?? 0;
+  },
+});
+
+function refuseUnattachable({ State: state }: ContainerDocument): void {
+  if (!state.Running) throw new ExitError(1, "cannot attach to a stopped container, start it first");
+  if (state.Paused) throw new ExitError(1, "cannot attach to a paused container, unpause it first");
+  if (state.Restarting) throw new ExitError(1, "cannot attach to a restarting container, wait until it is running");
+}

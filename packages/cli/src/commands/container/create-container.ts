@@ -1,0 +1,62 @@
+import type { EngineClient } from "../../client/engine-client.ts";
+import { ApiError, ExitError } from "../../errors.ts";
+import { pullImage } from "../image/pull-image.ts";
+import { type CreateInput, createRequest } from "./create-request.ts";
+
+/** An error of `run` and `create`: exit code 125 unless the process itself is to blame. */
+export function runError(message: string, status = 125): ExitError {
+  return new ExitError(status, `slipway: ${message}`, "\nRun 'slipway run --help' for more information");
+}
+
+/** Creates the container, pulling the image first when it is missing. Returns its ID. Throws `ExitError`. */
+export async function createContainer(input: CreateInput, client: EngineClient): Promise<string> {
+  const { flags, io } = input;
+  await refuseExistingFile(flags.cidfile);
+  const body = await buildBody(input);
+  const platform = flags.platform || io.env.DOCKER_DEFAULT_PLATFORM;
+  const pull = () => pullImage({ client, reference: input.image, platform, quiet: flags.quiet, output: io.stderr });
+  const create = () =>
+    client.json<{ Id: string; Warnings?: readonly string[] | null }>("POST", "/containers/create", {
+      query: { name: flags.name || undefined, platform: platform || undefined },
+      json: body,
+    });
+  try {
+    if (flags.pull === "always") await pull();
+    const { Id, Warnings } = await create().catch(async (error: unknown) => {
+      if (flags.pull !== "missing" || !isMissingImage(error, input.image)) throw error;
+      if (!flags.quiet) io.stderr.write(`Unable to find image '${withTag(input.image)}' locally\n`);
+      await pull();
+      return await create();
+    });
+    for (const warning of Warnings ?? []) io.stderr.write(`WARNING: ${warning}\n`);
+    if (flags.cidfile !== "") await Bun.write(flags.cidfile, Id);
+    return Id;
+  } catch (error) {
+    if (error instanceof ApiError) throw runError(error.message);
+    throw error;
+  }
+}
+
+async function buildBody(input: CreateInput): Promise<Record<string, unknown>> {
+  try {
+    return await createRequest(input);
+  } catch (error) {
+    throw runError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function refuseExistingFile(path: string): Promise<void> {
+  if (path === "" || !(await Bun.file(path).exists())) return;
+  throw runError(`container ID file found, make sure the other container isn't running or delete ${path}`);
+}
+
+function isMissingImage(error: unknown, image: string): boolean {
+  return error instanceof ApiError && error.status === 404 && /no such image/i.test(error.reason) && image !== "";
+}
+
+function withTag(image: string): string {
+  const last = image.slice(image.lastIndexOf("/") + 1);
+  return last.includes(":") || image.includes("@") || /^(sha256:)?[0-9a-f]{64}$/.test(image)
+    ? image
+    : `${image}:latest`;
+}

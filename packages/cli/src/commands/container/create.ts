@@ -1,0 +1,17 @@
+import { atLeast, command } from "../../grammar/command.ts";
+import { createContainer } from "./create-container.ts";
+import { CREATE_FLAGS } from "./create-flags.ts";
+
+export const create = command({
+  usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+  args: atLeast(1),
+  interspersed: false,
+  flags: CREATE_FLAGS,
+  async run({ flags, given, args, session }) {
+    const [image = "", ...commandLine] = args;
+    const client = await session.client();
+    const input = { flags, given: (name: string) => given(name as never), image, command: commandLine, io: session.io };
+    session.io.stdout.write(`${await createContainer(input, client)}\n`);
+    return 0;
+  },
+});

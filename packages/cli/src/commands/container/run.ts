@@ -1,0 +1,122 @@
+import type { EngineClient } from "../../client/engine-client.ts";
+import { hijack } from "../../client/hijack.ts";
+import { ApiError, ExitError } from "../../errors.ts";
+import { atLeast, command } from "../../grammar/command.ts";
+import { flag } from "../../grammar/flag.ts";
+import { type CopyEnd, copyStreams } from "../../streams/copy-streams.ts";
+import { parseDetachKeys } from "../../streams/detach-keys.ts";
+import { forwardSignals } from "../../streams/signal-proxy.ts";
+import { followTerminalSize } from "../../streams/terminal-size.ts";
+import { createContainer, runError } from "./create-container.ts";
+import { CREATE_FLAGS } from "./create-flags.ts";
+import { attachedStreams } from "./create-request.ts";
+import { detachKeysOf, startStatus } from "./running.ts";
+
+export const run = command({
+  usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+  args: atLeast(1),
+  interspersed: false,
+  flags: {
+    ...CREATE_FLAGS,
+    detach: flag.bool("Run in the background and print the container's ID", { short: "d" }),
+    "detach-keys": flag.string("Keys that detach from the container"),
+    "sig-proxy": flag.bool("Pass signals on to the process", { default: true }),
+  },
+  examples: [
+    ["slipway run --rm -it debian bash", "A shell in a new container that is removed afterwards"],
+    ["slipway run -d --name web -p 8080:80 nginx", "A server in the background, at port 8080 of this machine"],
+    ['slipway run --rm -v "$PWD":/src -w /src node npm test', "A command over the current directory"],
+  ],
+  async run({ flags, given, args, session }) {
+    const { io } = session;
+    if (flags.detach && flags.attach.length > 0)
+      throw runError("conflicting options: cannot specify both --attach and --detach");
+    const streams = attachedStreams(flags, flags.detach);
+    if (flags.tty && streams.stdin && !io.stdin.isTerminal()) {
+      throw new ExitError(1, "the input device is not a TTY", "Leave out -t when the input is a pipe or a file.");
+    }
+    const [image = "", ...commandLine] = args;
+    const client = await session.client();
+    const id = await createContainer(
+      { flags, given: (name) => given(name as never), image, command: commandLine, io },
+      client,
+    );
+    const attached = streams.stdin || streams.stdout || streams.stderr;
+    const proxy = flags["sig-proxy"] && !flags.tty && !flags.detach ? forwardSignals(client, id, io) : undefined;
+    try {
+      if (!attached) {
+        await startContainer(client, id);
+        io.stdout.write(`${id}\n`);
+        return 0;
+      }
+      const detachKeys = parseDetachKeys(await detachKeysOf(flags["detach-keys"], session));
+      return await runAttached({ client, id, streams, tty: flags.tty, remove: flags.rm, detachKeys, session });
+    } finally {
+      proxy?.();
+    }
+  },
+});
+
+interface AttachedRun {
+  readonly client: EngineClient;
+  readonly id: string;
+  readonly streams: Record<"stdin" | "stdout" | "stderr", boolean>;
+  readonly tty: boolean;
+  readonly remove: boolean;
+  readonly detachKeys: readonly number[];
+  readonly session: { readonly io: Parameters<typeof forwardSignals>[2] };
+}
+
+/** Attaches and waits before the start, so that neither output nor exit can be missed. */
+async function runAttached({
+  client,
+  id,
+  streams,
+  tty,
+  remove,
+  detachKeys,
+  session: { io },
+}: AttachedRun): Promise<number> {
+  const query = { stream: 1, stdin: streams.stdin, stdout: streams.stdout, stderr: streams.stderr };
+  const [connection, exit] = await Promise.all([
+    hijack(client, `/containers/${id}/attach`, query),
+    client.request("POST", `/containers/${id}/wait`, { query: { condition: remove ? "removed" : "next-exit" } }),
+  ]).catch((error: unknown) => {
+    throw error instanceof ApiError ? runError(error.message) : error;
+  });
+  const status = exitStatus(exit);
+  const copy = copyStreams({ io, connection, stdin: streams.stdin, tty, detachKeys });
+  // Until the start has worked nobody listens to these two.
+  copy.catch(() => {});
+  status.catch(() => {});
+  try {
+    await startContainer(client, id);
+  } catch (error) {
+    connection.close();
+    // With --rm the engine removes what could not start; the next command must find it gone.
+    if (remove) await status.catch(() => {});
+    throw error;
+  }
+  const unfollow = tty ? followTerminalSize(client, `/containers/${id}`, io) : undefined;
+  const end: CopyEnd = await copy.finally(unfollow);
+  if (end === "detached") {
+    io.stderr.write("read escape sequence\n");
+    return 0;
+  }
+  return await status;
+}
+
+async function startContainer(client: EngineClient, id: string): Promise<void> {
+  try {
+    await client.send("POST", `/containers/${id}/start`);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    throw runError(error.message, startStatus(error));
+  }
+}
+
+async function exitStatus(response: Response): Promise<number> {
+  const result = (await response.json()) as { StatusCode?: number; Error?: { Message?: string } | null };
+  if (result.Error?.Message) throw new ExitError(125, result.Error.Message);
+  return result.StatusCode ?? 0;
+}

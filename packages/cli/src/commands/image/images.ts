@@ -1,0 +1,50 @@
+import type { ImageSummary } from "../../client/documents.ts";
+import { atMost, command } from "../../grammar/command.ts";
+import { flag } from "../../grammar/flag.ts";
+import { imageListing, imageRows } from "../../output/image-listing.ts";
+import { renderListing } from "../../output/listing.ts";
+import { FORMAT_HELP, filterQuery } from "../list-flags.ts";
+
+export const images = command({
+  usage: "[OPTIONS] [REPOSITORY[:TAG]]",
+  args: atMost(1),
+  flags: {
+    all: flag.bool("Show intermediate images too", { short: "a" }),
+    digests: flag.bool("Show digests"),
+    filter: flag.filter("Show those that match (name=value)", { short: "f" }),
+    format: flag.string(FORMAT_HELP),
+    "no-trunc": flag.bool("Do not shorten what is long"),
+    quiet: flag.bool("Show IDs only", { short: "q" }),
+    tree: flag.bool("Show platforms as a tree", { hidden: true }),
+  },
+  async run({ flags, args: [reference], session }) {
+    const client = await session.client();
+    const filter =
+      reference === undefined
+        ? flags.filter
+        : { ...flags.filter, reference: [...(flags.filter.reference ?? []), reference] };
+    const format = flags.format !== "" || flags.quiet ? flags.format : ((await session.config()).imagesFormat ?? "");
+    const list = await client.json<ImageSummary[]>("GET", "/images/json", {
+      query: { all: flags.all, filters: filterQuery(filter) },
+    });
+    const digests = flags.digests || format.includes("{{.Digest}}");
+    const rows = imageRows(
+      list.toSorted((a, b) => b.Created - a.Created),
+      { digests, truncate: !flags["no-trunc"], now: Date.now() },
+    );
+    const text = await renderListing(imageListing({ digests: flags.digests }), rows, { format, quiet: flags.quiet });
+    session.io.stdout.write(text);
+    if (rows.length === 0 && reference !== undefined && !flags.quiet && !reference.includes(":")) await hint(reference);
+    return 0;
+
+    /** People ask for an image by its tag, or ask a group's word for a name. */
+    async function hint(name: string): Promise<void> {
+      const all = await client.json<ImageSummary[]>("GET", "/images/json");
+      const names = imageRows(all, { digests: false, truncate: true, now: 0 }).map((row) => row.repository);
+      const { nearest } = await import("@slipway/base");
+      const found = nearest(name, names);
+      if (found !== undefined && found !== name)
+        session.io.stderr.write(`No image is named '${name}'. Did you mean '${found}'?\n`);
+    }
+  },
+});

@@ -1,0 +1,38 @@
+import type { ProgressLine } from "../../client/documents.ts";
+import { jsonLines } from "../../client/json-lines.ts";
+import { ApiError } from "../../errors.ts";
+import { command } from "../../grammar/command.ts";
+import { flag } from "../../grammar/flag.ts";
+import { asStream, inputFile } from "../../input-file.ts";
+import { splitReference } from "../../output/text.ts";
+
+export const importImage = command({
+  usage: "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]",
+  args: { min: 1, max: 2 },
+  flags: {
+    change: flag.list("Apply a Dockerfile instruction to the image", { short: "c" }),
+    message: flag.string("Comment of the image", { short: "m" }),
+    platform: flag.string("Platform of the image"),
+  },
+  async run({ flags, args: [source = "", reference], session }) {
+    const isUrl = /^https?:\/\//.test(source);
+    const { repository, tag } = splitReference(reference ?? "");
+    const client = await session.client();
+    const response = await client.request("POST", "/images/create", {
+      query: {
+        fromSrc: isUrl ? source : "-",
+        repo: reference === undefined ? undefined : repository,
+        tag,
+        message: flags.message || undefined,
+        changes: flags.change,
+        platform: flags.platform || undefined,
+      },
+      ...(isUrl ? {} : { body: source === "-" ? asStream(session.io.stdin.chunks()) : await inputFile(source) }),
+    });
+    for await (const line of jsonLines<ProgressLine>(response.body)) {
+      if (line.error !== undefined) throw new ApiError(500, line.errorDetail?.message ?? line.error);
+      if (line.status !== undefined) session.io.stdout.write(`${line.status}\n`);
+    }
+    return 0;
+  },
+});

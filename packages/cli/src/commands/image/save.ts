@@ -1,0 +1,25 @@
+import { ExitError } from "../../errors.ts";
+import { atLeast, command } from "../../grammar/command.ts";
+import { flag } from "../../grammar/flag.ts";
+import { saveStream } from "../../output/save-stream.ts";
+
+export const save = command({
+  usage: "[OPTIONS] IMAGE [IMAGE...]",
+  args: atLeast(1),
+  flags: {
+    output: flag.string("Write to this file instead of stdout", { short: "o" }),
+    platform: flag.string("Save only this platform's image"),
+  },
+  async run({ flags, args, session }) {
+    const { io } = session;
+    if (flags.output === "" && io.stdout.isTerminal()) {
+      throw new ExitError(1, "cowardly refusing to save to a terminal. Use the -o flag or redirect");
+    }
+    const client = await session.client();
+    const response = await client.request("GET", "/images/get", {
+      query: { names: args, platform: flags.platform || undefined },
+    });
+    await saveStream(response, flags.output, io.stdout);
+    return 0;
+  },
+});

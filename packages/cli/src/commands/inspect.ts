@@ -1,0 +1,123 @@
+import type { EngineClient, Query } from "../client/engine-client.ts";
+import { ApiError, ExitError } from "../errors.ts";
+import { atLeast, type Command, command } from "../grammar/command.ts";
+import { flag } from "../grammar/flag.ts";
+import { renderInspected } from "../output/inspected.ts";
+import type { Session } from "../session.ts";
+import { segment } from "./each.ts";
+import { imagePath } from "./image/image-path.ts";
+import { INSPECT_FORMAT_HELP } from "./list-flags.ts";
+
+export type InspectType = "container" | "image" | "volume" | "network";
+
+const TYPES: readonly InspectType[] = ["container", "image", "network", "volume"];
+const SWARM_TYPES = ["node", "service", "task", "plugin", "secret", "config"];
+
+export const inspect = command({
+  usage: "[OPTIONS] NAME|ID [NAME|ID...]",
+  args: atLeast(1),
+  flags: {
+    format: flag.string(INSPECT_FORMAT_HELP, { short: "f" }),
+    size: flag.bool("Show sizes of files, of containers", { short: "s" }),
+    type: flag.string("Look for this type only: container, image, volume or network"),
+  },
+  async run({ flags, given, args, session }) {
+    if (given("type") && flags.type === "") {
+      throw new ExitError(1, 'type is empty: must be one of "container", "image", "network", "volume"');
+    }
+    if (flags.type !== "" && !isType(flags.type)) {
+      const why = SWARM_TYPES.includes(flags.type)
+        ? "this engine has none of those"
+        : "it must be container, image, volume or network";
+      throw new ExitError(1, `"${flags.type}" is not a valid value for --type: ${why}`);
+    }
+    const types = isType(flags.type) ? [flags.type] : TYPES;
+    return await inspectAll({ session, names: args, format: flags.format, query: { size: flags.size } }, types);
+  },
+});
+
+/** `container inspect` and its kin. */
+export function inspectType(type: InspectType): Command {
+  return command({
+    usage: `[OPTIONS] ${type.toUpperCase()} [${type.toUpperCase()}...]`,
+    args: atLeast(1),
+    flags: {
+      format: flag.string(INSPECT_FORMAT_HELP, { short: "f" }),
+      ...(type === "container" ? { size: flag.bool("Show sizes of files", { short: "s" }) } : {}),
+      ...(type === "image" ? { platform: flag.string("Show this platform's image") } : {}),
+      ...(type === "network" ? { verbose: flag.bool("Show more", { short: "v" }) } : {}),
+    },
+    async run({ flags, args, session }) {
+      const values = flags as { format: string; size?: boolean; platform?: string; verbose?: boolean };
+      const query = { size: values.size, platform: values.platform || undefined, verbose: values.verbose };
+      return await inspectAll({ session, names: args, format: values.format, query }, [type]);
+    },
+  });
+}
+
+interface Inspection {
+  readonly session: Session;
+  readonly names: readonly string[];
+  readonly format: string;
+  readonly query: Query;
+}
+
+async function inspectAll(
+  { session, names, format, query }: Inspection,
+  types: readonly InspectType[],
+): Promise<number> {
+  const client = await session.client();
+  const found: { type: InspectType; text: string }[] = [];
+  const failures: string[] = [];
+  for (const name of names) {
+    try {
+      found.push(await inspectOne(client, name, types, query));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      failures.push(error.message);
+    }
+  }
+  const { stdout, stderr } = session.io;
+  stdout.write(await renderInspected(found, format));
+  if (failures.length === 0) return 0;
+  await stdout.flush();
+  stderr.write(`${failures.join("\n")}\n`);
+  return 1;
+}
+
+async function inspectOne(client: EngineClient, name: string, types: readonly InspectType[], query: Query) {
+  for (const type of types) {
+    try {
+      const response = await client.request("GET", pathOf(type, name), { query });
+      return { type, text: await response.text() };
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 404 || types.length === 1) throw error;
+    }
+  }
+  throw new ObjectNotFound(name);
+}
+
+/** Docker's words for a name that is nothing at all. */
+class ObjectNotFound extends ApiError {
+  constructor(name: string) {
+    super(404, `No such object: ${name}`);
+    this.message = `Error: No such object: ${name}`;
+  }
+}
+
+function pathOf(type: InspectType, name: string): string {
+  switch (type) {
+    case "container":
+      return `/containers/${segment(name)}/json`;
+    case "image":
+      return `/images/${imagePath(name)}/json`;
+    case "volume":
+      return `/volumes/${segment(name)}`;
+    case "network":
+      return `/networks/${segment(name)}`;
+  }
+}
+
+function isType(text: string): text is InspectType {
+  return (TYPES as readonly string[]).includes(text);
+}

@@ -1,0 +1,52 @@
+import { command, NO_ARGUMENTS } from "../../grammar/command.ts";
+import { flag } from "../../grammar/flag.ts";
+import { pairs } from "../../notation/environment.ts";
+
+export const daemon = command({
+  usage: "[OPTIONS]",
+  args: NO_ARGUMENTS,
+  flags: {
+    bip: flag.string("Address of the bridge, with its network (172.18.0.1/16)"),
+    bridge: flag.string("Name of the bridge", { short: "b" }),
+    "config-file": flag.string("Configuration file", { default: "" }),
+    "data-root": flag.string("Folder of images, containers and volumes (default /var/lib/slipway)"),
+    debug: flag.bool("Write debug messages", { short: "D" }),
+    "exec-root": flag.string("Folder of the running state (default /run/slipway)"),
+    group: flag.string("Group of the socket", { short: "G" }),
+    host: flag.list("Where to listen: unix:///path or tcp://127.0.0.1:port", { short: "H" }),
+    "live-restore": flag.bool("Leave containers running when the daemon ends", { default: true }),
+    "log-driver": flag.string("Log driver of containers"),
+    "log-format": flag.string("Form of the daemon's messages: text or json"),
+    "log-level": flag.string("Level of the daemon's messages: debug, info, warn, error or fatal", { short: "l" }),
+    "log-opt": flag.list("Option of the log driver (max-size=10m)"),
+    pidfile: flag.string("File for the daemon's process ID", { short: "p" }),
+    "shutdown-timeout": flag.int("Seconds that a shutdown may take", { default: 15 }),
+  },
+  examples: [
+    ["slipway daemon &", "The engine of this machine, at /run/slipway.sock"],
+    ["slipway daemon -H unix:///tmp/two.sock --data-root /tmp/two", "A second one beside it"],
+  ],
+  async run({ flags, given }) {
+    const { runDaemon } = await import("@slipway/daemon");
+    const text = <Name extends "data-root" | "bip" | "bridge" | "group">(name: Name) =>
+      given(name) ? flags[name] : undefined;
+    const all = {
+      hosts: given("host") ? flags.host : undefined,
+      dataRoot: text("data-root"),
+      execRoot: given("exec-root") ? flags["exec-root"] : undefined,
+      pidfile: given("pidfile") ? flags.pidfile : undefined,
+      configFile: given("config-file") ? flags["config-file"] : undefined,
+      logLevel: given("log-level") ? flags["log-level"] : undefined,
+      logFormat: given("log-format") ? flags["log-format"] : undefined,
+      debug: given("debug") ? flags.debug : undefined,
+      bridge: text("bridge"),
+      bip: text("bip"),
+      group: text("group"),
+      shutdownTimeout: given("shutdown-timeout") ? flags["shutdown-timeout"] : undefined,
+      liveRestore: given("live-restore") ? flags["live-restore"] : undefined,
+      logDriver: given("log-driver") ? flags["log-driver"] : undefined,
+      logOpts: given("log-opt") ? pairs(flags["log-opt"]) : undefined,
+    };
+    return await runDaemon(Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)));
+  },
+});

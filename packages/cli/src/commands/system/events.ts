@@ -1,0 +1,67 @@
+import type { EventDocument } from "../../client/documents.ts";
+import { jsonLines } from "../../client/json-lines.ts";
+import { ExitError } from "../../errors.ts";
+import { command, NO_ARGUMENTS } from "../../grammar/command.ts";
+import { flag } from "../../grammar/flag.ts";
+import { timestamp } from "../../notation/timestamp.ts";
+import { rfc3339Nano } from "../../output/go-time.ts";
+import { filterQuery, INSPECT_FORMAT_HELP } from "../list-flags.ts";
+
+export const events = command({
+  usage: "[OPTIONS]",
+  args: NO_ARGUMENTS,
+  flags: {
+    filter: flag.filter("Show those that match (type=container, event=die)", { short: "f" }),
+    format: flag.string(INSPECT_FORMAT_HELP),
+    since: flag.string("Begin with events of this time (2013-01-02T13:23:37Z, or 42m for as long ago)"),
+    until: flag.string("End with events of this time"),
+  },
+  async run({ flags, session }) {
+    const print = await printer(flags.format);
+    const client = await session.client();
+    const response = await client.request("GET", "/events", {
+      query: { since: timestamp(flags.since), until: timestamp(flags.until), filters: filterQuery(flags.filter) },
+    });
+    for await (const event of jsonLines<EventDocument>(response.body)) {
+      session.io.stdout.write(`${print(event)}\n`);
+      await session.io.stdout.flush();
+    }
+    return 0;
+  },
+});
+
+async function printer(format: string): Promise<(event: EventDocument) => string> {
+  if (format === "") return eventLine;
+  if (format === "json") return (event) => JSON.stringify(event);
+  const { Template, TemplateError } = await import("@slipway/gotemplate");
+  try {
+    const template = Template.parse(format);
+    return (event) => template.execute(withOldNames(event));
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    throw new ExitError(64, `Error parsing format: ${error.message}`);
+  }
+}
+
+/** Fields of Go's type that the JSON names differently. */
+function withOldNames(event: EventDocument): object {
+  const names = {
+    Time: event.time,
+    TimeNano: event.timeNano,
+    Scope: event.scope ?? "",
+    Status: event.Action,
+    ID: event.Actor.ID,
+  };
+  return Object.assign(Object.create(names) as object, event);
+}
+
+function eventLine(event: EventDocument): string {
+  // Nanoseconds do not fit into a double: the last digits are lost in parsing, as nobody reads them.
+  const moment = event.timeNano ? BigInt(event.timeNano) : BigInt(event.time) * 1_000_000_000n;
+  const attributes = Object.entries(event.Actor.Attributes ?? {})
+    .map(([key, value]) => `${key}=${value}`)
+    .sort()
+    .join(", ");
+  const suffix = attributes === "" ? "" : ` (${attributes})`;
+  return `${rfc3339Nano(moment)} ${event.Type} ${event.Action} ${event.Actor.ID}${suffix}`;
+}

@@ -1,0 +1,50 @@
+import { humanSize } from "@slipway/base";
+import { ExitError } from "../../errors.ts";
+import { type Command, command, NO_ARGUMENTS } from "../../grammar/command.ts";
+import { flag } from "../../grammar/flag.ts";
+import { confirm } from "../../output/confirm.ts";
+import { type PruneKind, pruneKind } from "./prune-steps.ts";
+
+const SURE = "Are you sure you want to continue?";
+
+const WARNINGS: Readonly<Record<PruneKind, (all: boolean) => string>> = {
+  container: () => `WARNING! This will remove all stopped containers.\n${SURE}`,
+  network: () => `WARNING! This will remove all custom networks not used by at least one container.\n${SURE}`,
+  volume: (all) =>
+    `WARNING! This will remove ${all ? "all" : "anonymous"} local volumes not used by at least one container.\n${SURE}`,
+  image: (all) =>
+    `WARNING! This will remove all ${all ? "images without at least one container associated to them" : "dangling images"}.\n${SURE}`,
+  builder: (all) => `WARNING! This will remove all ${all ? "" : "dangling "}build cache. ${SURE}`,
+};
+
+/** `container prune` and its kin. */
+export function pruneCommand(kind: PruneKind): Command {
+  const hasAll = kind === "image" || kind === "volume" || kind === "builder";
+  return command({
+    usage: kind === "builder" ? "" : "[OPTIONS]",
+    args: NO_ARGUMENTS,
+    flags: {
+      filter: flag.filter("Only what matches (until=24h, label=name=value)"),
+      force: flag.bool("Do not ask", { short: "f" }),
+      ...(hasAll ? { all: flag.bool(allHelp(kind), { short: "a" }) } : {}),
+      ...(kind === "builder" ? { "keep-storage": flag.bytes("Keep this much of the cache") } : {}),
+    },
+    async run({ flags, session }) {
+      const all = "all" in flags && flags.all === true;
+      const { stdout } = session.io;
+      if (!flags.force && !(await confirm(WARNINGS[kind](all), session.io))) {
+        throw new ExitError(1, `${kind} prune has been cancelled`);
+      }
+      const client = await session.client();
+      const { text, freed } = await pruneKind(client, kind, { all, filters: flags.filter });
+      if (text !== "") stdout.write(`${text}\n`);
+      if (kind !== "network") stdout.write(`Total reclaimed space: ${humanSize(freed, 4)}\n`);
+      return 0;
+    },
+  });
+}
+
+function allHelp(kind: PruneKind): string {
+  if (kind === "image") return "Remove all images that no container uses, not only those without a name";
+  return kind === "volume" ? "Remove volumes with a name too" : "Remove all of the cache, not only what nothing needs";
+}

@@ -1,0 +1,133 @@
+import type { VersionDocument } from "../../client/documents.ts";
+import { API_VERSION } from "../../client/engine-client.ts";
+import { command, NO_ARGUMENTS } from "../../grammar/command.ts";
+import { flag } from "../../grammar/flag.ts";
+import { alignColumns } from "../../output/tab-writer.ts";
+import { renderDocument, TEMPLATE_STATUS } from "../../output/template-output.ts";
+import type { Session } from "../../session.ts";
+import { BUILT, CLIENT_VERSION, GIT_COMMIT } from "../../version.ts";
+import { INSPECT_FORMAT_HELP } from "../list-flags.ts";
+
+interface ClientVersion {
+  readonly Version: string;
+  readonly ApiVersion: string;
+  readonly DefaultAPIVersion: string;
+  readonly GitCommit: string;
+  readonly GoVersion: string;
+  readonly Os: string;
+  readonly Arch: string;
+  readonly BuildTime: string;
+  readonly Context: string;
+}
+
+export const version = command({
+  usage: "[OPTIONS]",
+  args: NO_ARGUMENTS,
+  flags: { format: flag.string(INSPECT_FORMAT_HELP, { short: "f" }) },
+  async run({ flags, session }) {
+    const { format } = flags;
+    // Who asks for the client alone need not wait for an engine.
+    const clientOnly = format !== "" && /\.Client\b/.test(format) && !/\.Server\b|json|\{\{ *\. *\}\}|\$/.test(format);
+    if (clientOnly) {
+      const client = await clientVersion(session, API_VERSION);
+      session.io.stdout.write(
+        await renderDocument({ Client: templateView(client), Server: null }, format, TEMPLATE_STATUS),
+      );
+      return 0;
+    }
+    let server: VersionDocument | undefined;
+    let failure: unknown;
+    let apiVersion = API_VERSION;
+    try {
+      const engine = await session.client();
+      server = await engine.json<VersionDocument>("GET", "/version");
+      apiVersion = engine.apiVersion;
+    } catch (error) {
+      failure = error;
+    }
+    const client = await clientVersion(session, apiVersion);
+    if (format === "") session.io.stdout.write(versionTable(client, server));
+    else {
+      const document = { Client: format === "json" ? client : templateView(client), Server: server ?? null };
+      session.io.stdout.write(await renderDocument(document, format, TEMPLATE_STATUS));
+    }
+    if (failure !== undefined) throw failure;
+    return 0;
+  },
+});
+
+async function clientVersion(session: Session, apiVersion: string): Promise<ClientVersion> {
+  return {
+    Version: CLIENT_VERSION,
+    ApiVersion: apiVersion,
+    DefaultAPIVersion: API_VERSION,
+    GitCommit: GIT_COMMIT,
+    GoVersion: `bun${Bun.version}`,
+    Os: process.platform,
+    Arch: process.arch === "x64" ? "amd64" : process.arch,
+    BuildTime: ansiDate(BUILT),
+    Context: await session.contextName(),
+  };
+}
+
+/** Docker's templates write `.APIVersion` where its JSON writes `ApiVersion`. */
+function templateView(client: ClientVersion): Record<string, unknown> {
+  return { ...client, APIVersion: client.ApiVersion };
+}
+
+function versionTable(client: ClientVersion, server: VersionDocument | undefined): string {
+  const downgraded =
+    client.ApiVersion === client.DefaultAPIVersion ? "" : ` (downgraded from ${client.DefaultAPIVersion})`;
+  const lines = [
+    "Client: Slipway",
+    ` Version:\t${client.Version}`,
+    ` API version:\t${client.ApiVersion}${downgraded}`,
+    ` Bun version:\t${Bun.version}`,
+    ` Git commit:\t${client.GitCommit}`,
+    ...(client.BuildTime === "" ? [] : [` Built:\t${client.BuildTime}`]),
+    ` OS/Arch:\t${client.Os}/${client.Arch}`,
+    ` Context:\t${client.Context}`,
+  ];
+  return alignColumns(`${[...lines, ...(server === undefined ? [] : serverLines(server))].join("\n")}\n`, {
+    minWidth: 20,
+    padding: 1,
+  });
+}
+
+function serverLines(server: VersionDocument): string[] {
+  const components = server.Components ?? [{ Name: "Engine", Version: server.Version }];
+  return [
+    "",
+    `Server:${server.Platform?.Name ? ` ${server.Platform.Name}` : ""}`,
+    ...components.flatMap((component) => [
+      ` ${component.Name}:`,
+      `  Version:\t${component.Version}`,
+      ...(component.Name === "Engine" ? engineLines(server) : detailLines(component.Details)),
+    ]),
+  ];
+}
+
+function engineLines(server: VersionDocument): string[] {
+  return [
+    `  API version:\t${server.ApiVersion} (minimum version ${server.MinAPIVersion ?? ""})`,
+    ...(server.GoVersion ? [`  Go version:\t${server.GoVersion}`] : []),
+    `  Git commit:\t${server.GitCommit ?? ""}`,
+    ...(server.BuildTime ? [`  Built:\t${ansiDate(server.BuildTime)}`] : []),
+    `  OS/Arch:\t${server.Os ?? ""}/${server.Arch ?? ""}`,
+    `  Experimental:\t${String(server.Experimental ?? false)}`,
+  ];
+}
+
+function detailLines(details: Readonly<Record<string, string>> | undefined): string[] {
+  return Object.keys(details ?? {})
+    .sort()
+    .map((key) => `  ${key}:\t${details?.[key] ?? ""}`);
+}
+
+/** `Mon Jan  2 15:04:05 2006` in UTC; a text that is no date stays as it is. */
+function ansiDate(text: string): string {
+  const date = new Date(text);
+  if (text === "" || Number.isNaN(date.getTime())) return text;
+  const [day = "", dayOfMonth = "", month = "", year = "", time = ""] = date.toUTCString().replace(",", "").split(" ");
+  return `${day} ${month} ${String(Number(dayOfMonth)).padStart(2)} ${time} ${year}`;
+}

@@ -1,0 +1,26 @@
+import { ExitError } from "./errors.ts";
+
+/** A file of the command line as a request's body. Throws `ExitError` when it cannot be read. */
+export async function inputFile(path: string): Promise<ReadableStream<Uint8Array>> {
+  const { stat } = await import("node:fs/promises");
+  const info = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw new ExitError(1, `open ${path}: ${error.code === "ENOENT" ? "no such file or directory" : error.message}`);
+  });
+  if (info.isDirectory()) throw new ExitError(1, `${path} is a directory, not an archive`);
+  return Bun.file(path).stream();
+}
+
+/** Chunks as a request's body, read as fast as they are sent. */
+export function asStream(chunks: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
+  const iterator = chunks[Symbol.asyncIterator]();
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const next = await iterator.next();
+      if (next.done === true) controller.close();
+      else controller.enqueue(next.value);
+    },
+    async cancel() {
+      await iterator.return?.();
+    },
+  });
+}

@@ -1,0 +1,21 @@
+import type { Io } from "../io.ts";
+
+/** Asks a question on stdout; only `y` is a yes. */
+export async function confirm(question: string, io: Io): Promise<boolean> {
+  io.stdout.write(`${question} [y/N] `);
+  await io.stdout.flush();
+  const answer = await readLine(io);
+  if (!io.stdin.isTerminal()) io.stdout.write("\n");
+  return answer.trim().toLowerCase() === "y";
+}
+
+async function readLine(io: Io): Promise<string> {
+  let line = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of io.stdin.chunks()) {
+    line += decoder.decode(chunk, { stream: true });
+    const end = line.indexOf("\n");
+    if (end >= 0) return line.slice(0, end);
+  }
+  return line;
+}

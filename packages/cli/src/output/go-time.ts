@@ -1,0 +1,46 @@
+/** Go's `time.Time.String` of a moment in seconds: `2006-01-02 15:04:05 +0000 UTC`, in the local time zone. */
+export function goTime(seconds: number): string {
+  const date = new Date(seconds * 1000);
+  const offset = -date.getTimezoneOffset();
+  const sign = offset < 0 ? "-" : "+";
+  const zone = `${sign}${two(Math.floor(Math.abs(offset) / 60))}${two(Math.abs(offset) % 60)}`;
+  return `${dateText(date)} ${timeText(date)} ${zone} ${zoneName(date, offset)}`;
+}
+
+/** RFC 3339 with seconds, in the local time zone: `2006-01-02T15:04:05Z`. */
+export function rfc3339(seconds: number): string {
+  const date = new Date(seconds * 1000);
+  return `${dateText(date)}T${timeText(date)}${zoneSuffix(date)}`;
+}
+
+/** RFC 3339 with nine digits of the second, as `events` prints it. */
+export function rfc3339Nano(nanoseconds: bigint): string {
+  const date = new Date(Number(nanoseconds / 1_000_000n));
+  const fraction = (nanoseconds % 1_000_000_000n).toString().padStart(9, "0");
+  return `${dateText(date)}T${timeText(date)}.${fraction}${zoneSuffix(date)}`;
+}
+
+function zoneSuffix(date: Date): string {
+  const offset = -date.getTimezoneOffset();
+  if (offset === 0) return "Z";
+  return `${offset < 0 ? "-" : "+"}${two(Math.floor(Math.abs(offset) / 60))}:${two(Math.abs(offset) % 60)}`;
+}
+
+function dateText(date: Date): string {
+  return `${String(date.getFullYear()).padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+}
+
+function timeText(date: Date): string {
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}
+
+function zoneName(date: Date, offset: number): string {
+  // Intl takes milliseconds to load, and servers keep UTC.
+  if (offset === 0 && new Date(date.getFullYear(), 6).getTimezoneOffset() === 0) return "UTC";
+  const parts = new Intl.DateTimeFormat("en", { timeZoneName: "short" }).formatToParts(date);
+  return parts.find((part) => part.type === "timeZoneName")?.value ?? "UTC";
+}
+
+function two(value: number): string {
+  return value < 10 ? `0${value}` : String(value);
+}

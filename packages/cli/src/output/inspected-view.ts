@@ -1,0 +1,142 @@
+import { ELEMENT_ZERO, GO_TYPE, type NilKind, TypedNil } from "@slipway/gotemplate";
+import type { Inspected } from "./inspected.ts";
+
+/**
+ * What Docker's client knows of a document from its Go types and JSON does not tell: which objects are maps, what `null`
+ * means, and which fields are there although JSON leaves them out.
+ */
+interface Shape {
+  readonly type: string;
+  /** Paths of maps, and what `index` gives for a missing key. `*` stands for any key. */
+  readonly maps: Readonly<Record<string, unknown>>;
+  /** Paths of pointers: their `null` prints as `<nil>`. Other `null`s are empty lists. */
+  readonly pointers: readonly string[];
+  /** Fields that JSON leaves out when they are empty, by the path of their object. */
+  readonly omitted: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+const nil = (kind: NilKind) => new TypedNil(kind);
+
+const RUN_CONFIG_OMITTED = {
+  Healthcheck: nil("pointer"),
+  Shell: nil("slice"),
+  StopSignal: "",
+  StopTimeout: nil("pointer"),
+  OnBuild: nil("slice"),
+  ExposedPorts: nil("map"),
+  ArgsEscaped: false,
+  NetworkDisabled: false,
+};
+
+const SHAPES: Readonly<Record<Inspected["type"], Shape>> = {
+  container: {
+    type: "container.InspectResponse",
+    maps: {
+      "Config.Labels": "",
+      "Config.ExposedPorts": {},
+      "Config.Volumes": {},
+      "GraphDriver.Data": "",
+      "HostConfig.Annotations": "",
+      "HostConfig.LogConfig.Config": "",
+      "HostConfig.PortBindings": nil("slice"),
+      "HostConfig.StorageOpt": "",
+      "HostConfig.Sysctls": "",
+      "HostConfig.Tmpfs": "",
+      "NetworkSettings.Networks": nil("pointer"),
+      "NetworkSettings.Networks.*.DriverOpts": "",
+      "NetworkSettings.Ports": nil("slice"),
+    },
+    pointers: [
+      "State.Health",
+      "Config.Healthcheck",
+      "Config.StopTimeout",
+      "HostConfig.Init",
+      "HostConfig.MemorySwappiness",
+      "HostConfig.OomKillDisable",
+      "HostConfig.PidsLimit",
+      "NetworkSettings.Networks.*.IPAMConfig",
+    ],
+    omitted: {
+      "": { SizeRw: nil("pointer"), SizeRootFs: nil("pointer"), ImageManifestDescriptor: nil("pointer") },
+      State: { Health: nil("pointer") },
+      Config: RUN_CONFIG_OMITTED,
+      HostConfig: {
+        Annotations: nil("map"),
+        Init: nil("pointer"),
+        Mounts: nil("slice"),
+        StorageOpt: nil("map"),
+        Sysctls: nil("map"),
+        Tmpfs: nil("map"),
+      },
+    },
+  },
+  image: {
+    type: "image.InspectResponse",
+    maps: {
+      "Config.Labels": "",
+      "Config.ExposedPorts": {},
+      "Config.Volumes": {},
+      "GraphDriver.Data": "",
+    },
+    pointers: ["Config", "Config.Healthcheck", "Descriptor"],
+    omitted: {
+      "": { Variant: "", OsVersion: "", Descriptor: nil("pointer"), Manifests: nil("slice") },
+      Config: {
+        ...RUN_CONFIG_OMITTED,
+        User: "",
+        Env: nil("slice"),
+        Cmd: nil("slice"),
+        Entrypoint: nil("slice"),
+        Volumes: nil("map"),
+        Labels: nil("map"),
+        WorkingDir: "",
+      },
+    },
+  },
+  volume: {
+    type: "volume.Volume",
+    maps: { Labels: "", Options: "", Status: nil("pointer") },
+    pointers: ["UsageData", "ClusterVolume"],
+    omitted: { "": { CreatedAt: "", Status: nil("map"), UsageData: nil("pointer"), ClusterVolume: nil("pointer") } },
+  },
+  network: {
+    type: "network.Inspect",
+    maps: {
+      Labels: "",
+      Options: "",
+      Containers: nil("pointer"),
+      "IPAM.Options": "",
+      "IPAM.Config.*.AuxiliaryAddresses": "",
+    },
+    pointers: [],
+    omitted: { "": { Peers: nil("slice"), Services: nil("map") } },
+  },
+};
+
+/** The document as Docker's templates see it. */
+export function inspectedView({ type, text }: Inspected): unknown {
+  return view(JSON.parse(text) as unknown, { shape: SHAPES[type], path: "" });
+}
+
+interface Place {
+  readonly shape: Shape;
+  readonly path: string;
+}
+
+function view(value: unknown, place: Place): unknown {
+  const { shape, path } = place;
+  if (value === null) return nil(path in shape.maps ? "map" : shape.pointers.includes(path) ? "pointer" : "slice");
+  if (typeof value !== "object") return value;
+  if (Array.isArray(value)) return value.map((element) => view(element, { shape, path: join(path, "*") }));
+  const isMap = path in shape.maps;
+  const prototype = isMap ? { [ELEMENT_ZERO]: shape.maps[path] } : { [GO_TYPE]: shape.type, ...shape.omitted[path] };
+  const seen = Object.create(prototype) as Record<string, unknown>;
+  for (const [key, element] of Object.entries(value)) {
+    seen[key] = view(element, { shape, path: join(path, isMap ? "*" : key) });
+  }
+  return seen;
+}
+
+function join(path: string, key: string): string {
+  return path === "" ? key : `${path}.${key}`;
+}

@@ -1,0 +1,100 @@
+import { type ConfigFile, configDirectory, readConfigFile, readContext } from "./client/config-file.ts";
+import { EngineClient } from "./client/engine-client.ts";
+import { DEFAULT_SOCKET, type Host, parseHost, type TlsFiles } from "./client/host.ts";
+import { ExitError } from "./errors.ts";
+import type { GlobalFlags } from "./global-flags.ts";
+import type { Io } from "./io.ts";
+
+/** What a command works with: streams, the engine, the user's settings. Everything is made when it is first asked for. */
+export class Session {
+  readonly io: Io;
+  /** As typed: `slipway container ls`. */
+  readonly commandPath: string;
+  readonly #flags: GlobalFlags;
+  #client: Promise<EngineClient> | undefined;
+  #config: Promise<ConfigFile> | undefined;
+
+  constructor(io: Io, commandPath: string, flags: GlobalFlags) {
+    this.io = io;
+    this.commandPath = commandPath;
+    this.#flags = flags;
+  }
+
+  get debug(): boolean {
+    return this.#flags.debug;
+  }
+
+  client(): Promise<EngineClient> {
+    this.#client ??= this.#connect();
+    return this.#client;
+  }
+
+  config(): Promise<ConfigFile> {
+    this.#config ??= readConfigFile(this.configDirectory);
+    return this.#config;
+  }
+
+  get configDirectory(): string {
+    return configDirectory(this.#flags.config, this.io.env);
+  }
+
+  /** The name of the context in use; `default` is none. */
+  async contextName(): Promise<string> {
+    if (this.#flags.host.length > 0) return "default";
+    if (this.#flags.context !== "") return this.#flags.context;
+    if (this.io.env.DOCKER_HOST) return "default";
+    return this.io.env.DOCKER_CONTEXT || (await this.config()).currentContext || "default";
+  }
+
+  async #connect(): Promise<EngineClient> {
+    const { host, startable } = await this.#host();
+    const { env } = this.io;
+    // Only a default address that may come from the file needs the file read.
+    const headers = this.#config === undefined ? undefined : (await this.#config).HttpHeaders;
+    return new EngineClient({
+      host,
+      ...(env.DOCKER_API_VERSION ? { apiVersion: env.DOCKER_API_VERSION } : {}),
+      ...(headers === undefined ? {} : { headers }),
+      ...(startable ? { startEngine: () => startEngine(env) } : {}),
+    });
+  }
+
+  async #host(): Promise<{ host: Host; startable: boolean }> {
+    const [flag, second] = this.#flags.host;
+    if (second !== undefined) throw new ExitError(1, "specify only one -H");
+    if (flag !== undefined && this.#flags.context !== "") {
+      throw new ExitError(1, "conflicting options: cannot specify both --host and --context");
+    }
+    const name = await this.contextName();
+    if (name !== "default") {
+      const endpoint = await readContext(this.configDirectory, name);
+      return { host: parseHost(endpoint.host, endpoint.tls), startable: false };
+    }
+    const text = flag ?? this.io.env.DOCKER_HOST;
+    if (!text) return { host: { kind: "unix", path: DEFAULT_SOCKET }, startable: true };
+    const host = parseHost(text, this.#tls());
+    return { host, startable: host.kind === "unix" && host.path === DEFAULT_SOCKET };
+  }
+
+  #tls(): TlsFiles | undefined {
+    const { env } = this.io;
+    const flags = this.#flags;
+    const verify = flags.tlsverify || Boolean(env.DOCKER_TLS_VERIFY);
+    if (!verify && !flags.tls && !env.DOCKER_TLS) return undefined;
+    const folder = env.DOCKER_CERT_PATH || this.configDirectory;
+    return {
+      ca: flags.tlscacert || `${folder}/ca.pem`,
+      cert: flags.tlscert || `${folder}/cert.pem`,
+      key: flags.tlskey || `${folder}/key.pem`,
+      verify,
+    };
+  }
+}
+
+/** Starts the engine of this machine in the background and waits until it answers. */
+async function startEngine(env: Io["env"]): Promise<boolean> {
+  if (env.SLIPWAY_NO_AUTOSTART) return false;
+  const { startDetachedDaemon } = await import("@slipway/daemon");
+  await startDetachedDaemon();
+  return true;
+}
