@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync } from "node:fs";
+import { closeSync, constants, openSync, readSync } from "node:fs";
 import { SlipwayError } from "@slipway/base";
 import type { DiffId, Digest } from "@slipway/oci";
 import { END_OF_ARCHIVE, encodeTarHeader, padding, type TarHeader } from "@slipway/tar";
@@ -52,11 +52,18 @@ export function writeTar(entries: Iterable<LayerEntry>, sink: TarSink, options: 
   return { diffId: digest as DiffId, tarSize, size };
 }
 
+/** Bytes of an earlier tar that are read at once. */
+const WINDOW = 512 * 1024;
+
 /** Puts the content of files into a tar, keeping blobs open between files. */
 class ContentReader {
   readonly #sink: TarSink;
   readonly #options: TarOptions;
   readonly #blobs = new Map<Digest, number>();
+  #window = new Uint8Array(0);
+  #windowOf: Digest | undefined;
+  #windowStart = 0;
+  #windowSize = 0;
 
   constructor(sink: TarSink, options: TarOptions) {
     this.#sink = sink;
@@ -72,8 +79,7 @@ class ContentReader {
     }
     const { size } = content;
     if (content.from === "blob") {
-      const path = `blob ${content.digest}`;
-      this.#sink.appendFile(this.#blob(content.digest), size, { path, position: content.offset, ...(tee && { tee }) });
+      this.#appendRange(content, tee);
     } else if (size > 0 || content.from === "host") {
       const fd = openRegular(content.path);
       try {
@@ -85,6 +91,29 @@ class ContentReader {
     }
     this.#sink.zeros(padding(size));
     return size;
+  }
+
+  /** Files that are taken over from an earlier tar lie there in much the same order: most are in what was read last. */
+  #appendRange(content: Extract<FileContent, { from: "blob" }>, tee: ((bytes: Uint8Array) => void) | undefined): void {
+    const { digest, offset, size } = content;
+    const fd = this.#blob(digest);
+    if (size > WINDOW / 4) {
+      this.#sink.appendFile(fd, size, { path: `blob ${digest}`, position: offset, ...(tee && { tee }) });
+      return;
+    }
+    const end = this.#windowStart + this.#windowSize;
+    if (this.#windowOf !== digest || offset < this.#windowStart || offset + size > end) {
+      if (this.#window.length === 0) this.#window = new Uint8Array(WINDOW);
+      this.#windowSize = readSync(fd, this.#window, 0, WINDOW, offset);
+      this.#windowOf = digest;
+      this.#windowStart = offset;
+      if (this.#windowSize < size)
+        throw new SlipwayError("invalid", `blob ${digest} ends before byte ${offset + size}`);
+    }
+    const start = offset - this.#windowStart;
+    const bytes = this.#window.subarray(start, start + size);
+    tee?.(bytes);
+    this.#sink.append(bytes);
   }
 
   #blob(digest: Digest): number {

@@ -1,6 +1,6 @@
 import { unlinkSync } from "node:fs";
 import { SlipwayError } from "@slipway/base";
-import { type ChainId, chainIdOf, type DiffId } from "@slipway/oci";
+import { type ChainId, chainIdOf, type DiffId, type Digest } from "@slipway/oci";
 import type { Blobs } from "./blobs.ts";
 import { type TarSummary, writeTar } from "./canonical-tar.ts";
 import { sniffFile } from "./decompress.ts";
@@ -155,6 +155,10 @@ export class Layers implements LayerStore {
     const { parent, form, signal } = options;
     const held = this.#hold(parent, options.lease);
     const entries = await collect(options.entries, signal);
+    for (const digest of blobsIn(entries)) {
+      this.#blobs.path(digest);
+      held.blobs.add(digest);
+    }
     entries.push(...(await this.#missingParents(entries, parent, signal)));
     const root = entries.find((entry): entry is DirEntry => entry.kind === "dir" && entry.path === "");
     const job = { op: "entries", form, userxattr: this.#userxattr, blobs: `${this.#paths.content}/blobs` } as const;
@@ -313,6 +317,14 @@ async function collect(source: FromEntriesOptions["entries"], signal: AbortSigna
     entries.push(entry);
   }
   return entries;
+}
+
+function blobsIn(entries: readonly LayerEntry[]): Set<Digest> {
+  const digests = new Set<Digest>();
+  for (const entry of entries) {
+    if (entry.kind === "file" && entry.content.from === "blob") digests.add(entry.content.digest);
+  }
+  return digests;
 }
 
 function isSmall(entries: readonly LayerEntry[]): boolean {

@@ -107,7 +107,7 @@ export class WorkerPool {
   }
 
   #hire(): Seat {
-    const worker = new Worker(new URL("./store-worker.ts", import.meta.url).href);
+    const worker = new Worker(workerLocation());
     const seat: Seat = { worker, receive: () => {}, fail: () => {}, idle: undefined };
     worker.onmessage = (event: MessageEvent<FromWorker>) => seat.receive(event.data);
     worker.onerror = (event) => this.#drop(seat, new SlipwayError("internal", `store worker: ${event.message}`));
@@ -137,4 +137,13 @@ export class WorkerPool {
     const next = this.#waiting.shift();
     if (next !== undefined) next(this.#hire());
   }
+}
+
+/**
+ * In the executable, a worker is named by its path below the compile's `--root`, which is the repository's; it has to be
+ * among the compile's entry points.
+ */
+function workerLocation(): string {
+  if (import.meta.url.includes("/$bunfs/")) return "./packages/store/src/store-worker.ts";
+  return new URL("./store-worker.ts", import.meta.url).href;
 }
