@@ -1,0 +1,302 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { isError, type Logger, Scope, SlipwayError, silentLogger } from "@slipway/base";
+import type { Dockerfile, IgnoreMatcher, Warning } from "@slipway/dockerfile";
+import type { Networks } from "@slipway/network";
+import { digestOf, formatReference } from "@slipway/oci";
+import { removeSteps } from "@slipway/runtime";
+import type { Image, Store } from "@slipway/store";
+import { unmountBelow } from "@slipway/sys";
+import { BuildCache } from "./cache.ts";
+import { Contexts, checkDirectory } from "./contexts.ts";
+import type { BuildEvent, Builder, BuildRequest, BuildResult, CacheRecord } from "./faces.ts";
+import { Flights } from "./flights.ts";
+import { loadDockerfile } from "./load-dockerfile.ts";
+import { type NamedContextSource, parseNamedContexts } from "./named-contexts.ts";
+import { BuildOperators } from "./operators.ts";
+import { CacheMounts } from "./ops/cache-mounts.ts";
+import { StepNetworks } from "./ops/step-networks.ts";
+import { parseTags, putImage } from "./outputs/image.ts";
+import { rootTar } from "./outputs/root-tar.ts";
+import { MAIN_CONTEXT, type Plan, plan } from "./plan/plan.ts";
+import { BUILDER_ARGS, PROXY_ARGS } from "./plan/variables.ts";
+import { type PruneOptions, type PruneReport, pruneCache } from "./prune.ts";
+import { type Result, rootOf } from "./result.ts";
+import type { BuildServices, BuildSession } from "./session.ts";
+import { solve } from "./solver.ts";
+import { Downloads } from "./sources/downloads.ts";
+import type { FileTree } from "./sources/file-tree.ts";
+import { GitCheckouts } from "./sources/git.ts";
+import { HashPool } from "./sources/hash-pool.ts";
+import { readIgnoreRules } from "./sources/ignore-rules.ts";
+import { cacheUsage } from "./usage.ts";
+
+export interface BuilderOptions {
+  /** Opened with `BUILD_MIGRATIONS` among its migrations. */
+  readonly store: Store;
+  /** Absent: steps with a network use the host's. */
+  readonly networks?: Networks;
+  readonly paths: {
+    /** The data root's `build` directory. */
+    readonly build: string;
+    /** For what lives no longer than a step; best on a tmpfs. */
+    readonly execRoot: string;
+  };
+  readonly log?: Logger;
+}
+
+/** A builder that ends: `close` gives back what it holds of the machine. */
+export interface OwnedBuilder extends Builder {
+  close(): Promise<void>;
+}
+
+/** Makes a builder, and removes what the builds of a process before this one left. */
+export async function createBuilder(options: BuilderOptions): Promise<OwnedBuilder> {
+  const { store, paths } = options;
+  const bundles = join(paths.execRoot, "build");
+  mkdirSync(bundles, { recursive: true, mode: 0o700 });
+  unmountBelow(bundles);
+  await removeSteps(bundles);
+  const hashes = new HashPool();
+  const cache = new BuildCache(store.database);
+  const git = new GitCheckouts(join(paths.build, "git"), hashes);
+  const services: BuildServices = {
+    store,
+    cache,
+    hashes,
+    networks: new StepNetworks(options.networks),
+    cacheMounts: new CacheMounts(store.database, join(paths.build, "cache")),
+    downloads: new Downloads(store.database, join(paths.build, "downloads")),
+    gitCheckouts: git,
+    bundles,
+    log: options.log ?? silentLogger,
+  };
+  store.addRoots("build cache", () => cache.roots());
+  return new OpenBuilder(services, new Contexts(join(paths.build, "contexts"), { hashes, git }));
+}
+
+class OpenBuilder implements OwnedBuilder {
+  readonly #services: BuildServices;
+  readonly #contexts: Contexts;
+  readonly #flights = new Flights<Result>();
+
+  constructor(services: BuildServices, contexts: Contexts) {
+    this.#services = services;
+    this.#contexts = contexts;
+  }
+
+  async build(request: BuildRequest, onEvent: (event: BuildEvent) => void, signal?: AbortSignal): Promise<BuildResult> {
+    signal?.throwIfAborted();
+    const names = parseTags(request.tags);
+    await using scope = new Scope();
+    const build = await this.#begin(request, { onEvent, scope, signal: signal ?? new AbortController().signal });
+    const { root, results } = await solve(build.plan.root, {
+      operators: new BuildOperators(build.session),
+      flights: this.#flights,
+      onEvent,
+      ...(signal !== undefined && { signal }),
+    });
+    this.#services.cache.noteUse(build.session.uses);
+    return this.#output(request, { ...build, root, results, names, onEvent });
+  }
+
+  usage(): Promise<CacheRecord[]> {
+    return Promise.resolve(cacheUsage(this.#services));
+  }
+
+  prune(options: PruneOptions): Promise<PruneReport> {
+    return pruneCache(this.#services, options);
+  }
+
+  async close(): Promise<void> {
+    await this.#contexts.save();
+    this.#services.hashes.close();
+    await this.#services.networks.close();
+  }
+
+  async #begin(
+    request: BuildRequest,
+    work: BuildWork,
+  ): Promise<{ readonly plan: Plan; readonly session: BuildSession }> {
+    const { onEvent, scope } = work;
+    const { store } = this.#services;
+    const context = await this.#contexts.open(request.context, work.signal);
+    scope.defer(() => context.dispose());
+    scope.defer(() => void this.#saveLater());
+    const { dockerfile, path } = loadDockerfile(context.root, request.dockerfile);
+    const ignore = readIgnoreRules(context.root, path);
+    const named = parseNamedContexts(request.namedContexts);
+    const onWarning = (warning: Warning) => onEvent(warningEvent(warning));
+    for (const warning of dockerfile.warnings) onWarning(warning);
+    if (request.pull) onEvent({ type: "warning", message: PULL_WARNING });
+    for (const message of unusedArgs(dockerfile, request.buildArgs)) onEvent({ type: "warning", message });
+    const made = plan({
+      ...request,
+      dockerfile,
+      namedContexts: named,
+      findImage: (name) => findImage(store, name),
+      onWarning,
+    });
+    const lease = scope.use(store.leases.open(`build of ${context.identity}`));
+    const pins: (() => void)[] = [];
+    scope.defer(() => {
+      for (const unpin of pins) unpin();
+    });
+    const roots = { main: { root: context.root, ignore }, named };
+    const session: BuildSession = {
+      services: this.#services,
+      lease,
+      scope: digestOf(
+        JSON.stringify([context.identity, dockerfile.source.file, context.identity === "tar" ? request.tags : []]),
+      ),
+      dockerfile: dockerfile.source,
+      contexts: this.#openers(made, roots, work.signal),
+      secrets: request.secrets,
+      ssh: request.ssh,
+      proxyEnv: PROXY_ARGS.flatMap((name) => {
+        const value = request.buildArgs[name];
+        return value === undefined ? [] : [`${name}=${value}`];
+      }),
+      uses: [],
+      pins,
+    };
+    return { plan: made, session };
+  }
+
+  #openers(
+    made: Plan,
+    roots: {
+      readonly main: { root: string; ignore: IgnoreMatcher };
+      readonly named: ReadonlyMap<string, NamedContextSource>;
+    },
+    signal: AbortSignal,
+  ): ReadonlyMap<string, () => Promise<FileTree>> {
+    const pathsOf = (name: string) => made.contextPaths.get(name) ?? new Set<string>();
+    const { main, named } = roots;
+    const openers = new Map<string, () => Promise<FileTree>>();
+    openers.set(MAIN_CONTEXT, async () =>
+      this.#contexts.scan(main.root, { ignore: main.ignore, paths: pathsOf(MAIN_CONTEXT) }),
+    );
+    for (const [name, context] of named) {
+      if (context.kind === "image") continue;
+      openers.set(name, async () => {
+        const root =
+          context.kind === "git"
+            ? await this.#services.gitCheckouts.checkout({ url: context.url, keepGitDir: false }, signal)
+            : checkDirectory(context.path ?? "");
+        return this.#contexts.scan(root, { ignore: readIgnoreRules(root, undefined), paths: pathsOf(name) });
+      });
+    }
+    return openers;
+  }
+
+  async #output(request: BuildRequest, build: FinishedBuild): Promise<BuildResult> {
+    const { session, root, names, onEvent } = build;
+    const { store } = this.#services;
+    switch (request.output.type) {
+      case "cacheonly":
+        return { names: [] };
+      case "local":
+      case "tar": {
+        const view = await store.layers.view(rootOf(root).chainId);
+        return { names: [], stream: rootTar(view, build.plan.epoch === undefined ? {} : { epoch: build.plan.epoch }) };
+      }
+      case "oci":
+      case "docker": {
+        const image = await putImage(session, build);
+        const shown = names.map(formatReference);
+        const stream = await store.images.save(shown.length > 0 ? shown : [image.id], { format: request.output.type });
+        return { ...resultOf(image), names: shown, stream };
+      }
+      case "image": {
+        const startedAt = performance.timeOrigin + performance.now();
+        const image = await putImage(session, build);
+        const shown = names.map(formatReference);
+        exportEvent(onEvent, { image, names: shown, startedAt });
+        return { ...resultOf(image), names: shown };
+      }
+    }
+  }
+
+  /** What was learned about files is written when nobody waits for it. */
+  #saveLater(): void {
+    setTimeout(() => {
+      this.#contexts
+        .save()
+        .catch((error: unknown) => this.#services.log.warn("cannot keep the stat cache", { error: String(error) }));
+    }, 50).unref();
+  }
+}
+
+interface BuildWork {
+  readonly onEvent: (event: BuildEvent) => void;
+  readonly scope: Scope;
+  readonly signal: AbortSignal;
+}
+
+interface FinishedBuild {
+  readonly plan: Plan;
+  readonly session: BuildSession;
+  readonly root: Result;
+  readonly results: ReadonlyMap<string, Result>;
+  readonly names: ReturnType<typeof parseTags>;
+  readonly onEvent: (event: BuildEvent) => void;
+}
+
+const PULL_WARNING =
+  "--pull has no effect: pulling from registries is not built yet, the images of the local store are used";
+
+function resultOf(image: Image): Pick<BuildResult, "imageId" | "manifestDigest"> {
+  return { imageId: image.id, manifestDigest: image.target.digest };
+}
+
+function exportEvent(
+  onEvent: (event: BuildEvent) => void,
+  made: { readonly image: Image; readonly names: readonly string[]; readonly startedAt: number },
+): void {
+  const name = ["exporting to image", ...made.names.map((tag) => `naming to ${tag}`)].join(", ");
+  onEvent({
+    type: "vertex",
+    id: digestOf(`export ${made.image.id} ${made.names.join(" ")}`),
+    name,
+    inputs: [],
+    state: "done",
+    startedAt: made.startedAt,
+    completedAt: performance.timeOrigin + performance.now(),
+  });
+}
+
+function warningEvent(warning: Warning): BuildEvent {
+  const { file, startLine, endLine } = warning.range;
+  return { type: "warning", message: `${warning.rule}: ${warning.message}`, source: { file, startLine, endLine } };
+}
+
+function findImage(store: Store, name: string): Image {
+  try {
+    return store.images.resolve(name);
+  } catch (error) {
+    if (!isError(error, "not-found")) throw error;
+    const near = error.hint === undefined ? "" : ` ${error.hint}`;
+    throw new SlipwayError(
+      "not-found",
+      `image ${name} is not in the local store, and pulling from registries is not built yet`,
+      {
+        hint: `Load it first: slipway load -i FILE, or make it of a root file system: slipway import FILE ${name}.${near}`,
+        cause: error,
+      },
+    );
+  }
+}
+
+/** Build arguments that no ARG asks for are most often misspelt. */
+function unusedArgs(dockerfile: Dockerfile, given: Readonly<Record<string, string>>): string[] {
+  const declared = new Set<string>();
+  const instructions = [...dockerfile.globalArgs, ...dockerfile.stages.flatMap((stage) => stage.instructions)];
+  for (const instruction of instructions) {
+    if (instruction.kind === "arg") for (const { name } of instruction.args) declared.add(name);
+  }
+  const unused = Object.keys(given).filter(
+    (name) => !declared.has(name) && !PROXY_ARGS.includes(name) && !BUILDER_ARGS.has(name),
+  );
+  return unused.length === 0 ? [] : [`One or more build-args [${unused.join(" ")}] were not consumed`];
+}

@@ -1,0 +1,126 @@
+import { isError, SlipwayError } from "@slipway/base";
+import { operationDigest, type Vertex } from "./graph.ts";
+import { prepareExec } from "./ops/exec-op.ts";
+import { type CopyInputs, hasOnlyFiles, prepareFile, readCopyInputs, treesOf } from "./ops/file-op.ts";
+import { placed } from "./plan/errors.ts";
+import { type Result, type RootResult, rootOf } from "./result.ts";
+import type { BuildSession } from "./session.ts";
+import type { Operators, Work } from "./solver.ts";
+
+/** How the operations of one build become results. */
+export class BuildOperators implements Operators<Result> {
+  readonly #session: BuildSession;
+  /** What copies read, found out while the steps below them still run. */
+  readonly #early = new Map<string, Promise<CopyInputs>>();
+
+  constructor(session: BuildSession) {
+    this.#session = session;
+  }
+
+  begin({ id, operation }: Vertex, inputs: readonly Promise<Result>[], signal: AbortSignal): void {
+    if (operation.type !== "file" || operation.action.kind !== "copy") return;
+    const { action } = operation;
+    const reading = Promise.all(inputs.slice(1)).then(async (results) => {
+      if (!hasOnlyFiles(results)) return undefined;
+      const trees = await treesOf(this.#session, results, signal);
+      return readCopyInputs(action, trees, signal);
+    });
+    // It is awaited, and its failure told, when the vertex is prepared.
+    reading.catch(() => {});
+    this.#early.set(id, reading as Promise<CopyInputs>);
+  }
+
+  async prepare(vertex: Vertex, inputs: readonly Result[], signal: AbortSignal): Promise<Work<Result>> {
+    const { operation } = vertex;
+    const session = this.#session;
+    switch (operation.type) {
+      case "source":
+        return this.#source(vertex, signal);
+      case "exec":
+        return prepareExec({ session, vertex, operation, root: rootOf(inputs[0]), inputs: inputs.slice(1) }, signal);
+      case "file": {
+        const early = await this.#early.get(vertex.id);
+        return prepareFile(
+          { session, vertex, operation, root: rootOf(inputs[0]), inputs: inputs.slice(1), early },
+          signal,
+        );
+      }
+      case "merge":
+        return { found: this.#merge(vertex, rootOf(inputs[0]), rootOf(inputs[1])) };
+    }
+  }
+
+  /** Places and excerpts for failures; what an error says already is kept. */
+  failure({ id, about }: Vertex, error: unknown): unknown {
+    const { dockerfile } = this.#session;
+    if (about.source?.file !== dockerfile.file || !isError(error) || error.code === "cancelled") return error;
+    const { code, message, hint, details } = error;
+    const options = { details: { ...details, vertex: id }, cause: error, ...(hint !== undefined && { hint }) };
+    return placed(dockerfile, about.source, new SlipwayError(code, message, options));
+  }
+
+  hidden({ operation }: Vertex): boolean {
+    return operation.type === "merge" || (operation.type === "source" && operation.kind === "scratch");
+  }
+
+  async #source(vertex: Vertex, signal: AbortSignal): Promise<Work<Result>> {
+    const { operation } = vertex;
+    if (operation.type !== "source") throw new Error("not a source");
+    const step = vertex.about.text;
+    switch (operation.kind) {
+      case "scratch":
+        return { found: { kind: "root", layer: false, createdAt: 0, step } };
+      case "image": {
+        const { chainId, name, id } = operation;
+        const image = { name, id };
+        return {
+          found: { kind: "root", layer: false, createdAt: 0, step, image, ...(chainId !== undefined && { chainId }) },
+        };
+      }
+      case "local": {
+        const open = this.#session.contexts.get(operation.context);
+        if (open === undefined) throw new SlipwayError("invalid", `there is no build context '${operation.context}'`);
+        const run = async (): Promise<Result> => ({ kind: "files", tree: await open(), step });
+        return { run };
+      }
+      case "http": {
+        const { downloads } = this.#session.services;
+        const run = async (own: AbortSignal): Promise<Result> => ({
+          kind: "files",
+          tree: await downloads.fetch(operation, own),
+          step,
+        });
+        return { key: `http ${operationDigest(operation)}`, run };
+      }
+      case "git": {
+        signal.throwIfAborted();
+        const { gitCheckouts } = this.#session.services;
+        const run = async (own: AbortSignal): Promise<Result> => ({
+          kind: "files",
+          tree: await gitCheckouts.tree(operation, own),
+          step,
+        });
+        return { key: `git ${operationDigest(operation)}`, run };
+      }
+    }
+  }
+
+  /** The layers of `top` above `root`. */
+  #merge({ about }: Vertex, root: RootResult, top: RootResult): RootResult {
+    const { store } = this.#session.services;
+    let chainId = root.chainId;
+    const layers = top.chainId === undefined ? [] : store.layers.stack(top.chainId);
+    for (const layer of layers) {
+      const stacked = store.layers.restack(chainId, layer.chainId, this.#session.lease);
+      if (stacked === undefined) throw new SlipwayError("internal", `${about.name}: a linked layer depends on another`);
+      chainId = stacked.chainId;
+    }
+    return {
+      kind: "root",
+      layer: layers.length > 0,
+      createdAt: top.createdAt,
+      step: about.name,
+      ...(chainId !== undefined && { chainId }),
+    };
+  }
+}

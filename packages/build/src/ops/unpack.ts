@@ -1,0 +1,28 @@
+import type { Lease } from "@slipway/store";
+import type { BuildSession } from "../session.ts";
+import { archiveCompression, openArchive } from "../sources/archive-tree.ts";
+import type { SelectedSource } from "./selection.ts";
+
+/** ADD: files that are archives are replaced by what is in them. Archives that were downloaded stay as they are. */
+export async function unpackArchives(
+  sources: readonly SelectedSource[],
+  work: { readonly session: BuildSession; readonly lease: Lease; readonly signal: AbortSignal },
+): Promise<SelectedSource[]> {
+  const unpacked: SelectedSource[] = [];
+  for (const source of sources) unpacked.push((await unpackOne(source, work)) ?? source);
+  return unpacked;
+}
+
+async function unpackOne(
+  { tree, kind, items, name }: SelectedSource,
+  { session, lease, signal }: { readonly session: BuildSession; readonly lease: Lease; readonly signal: AbortSignal },
+): Promise<SelectedSource | undefined> {
+  const entry = items[0]?.entry;
+  if (kind !== "file" || entry?.kind !== "file" || tree.isDownload) return undefined;
+  const content = tree.content(entry);
+  if (content.from !== "host" && content.from !== "tree") return undefined;
+  if ((await archiveCompression(content.path, signal)) === undefined) return undefined;
+  const archive = await openArchive(content.path, { store: session.services.store, lease, signal });
+  const inside = [...archive.entries].map((one) => ({ path: one.path, entry: one }));
+  return { tree: archive, kind: "contents", name, items: inside };
+}

@@ -1,0 +1,117 @@
+import { posix } from "node:path";
+import { SlipwayError } from "@slipway/base";
+import { expand, type RunInstruction, type RunMount, resolveMount } from "@slipway/dockerfile";
+import { type ExecMount, type ExecOperation, type Vertex, vertex } from "../graph.ts";
+import { sourcePath } from "./copy-words.ts";
+import { runHistory } from "./history.ts";
+import { MAIN_CONTEXT, type Planner } from "./plan.ts";
+import { aboutStep, commandArgs, epochOf } from "./stage-instructions.ts";
+import { type StageState, shellOf, workdirOf } from "./stage-state.ts";
+import { PROXY_ARGS, writeEnv } from "./variables.ts";
+
+/** Where a heredoc that is executed itself appears in the step. */
+const SCRIPT_DIRECTORY = "/dev/pipes";
+
+export function planRun(planner: Planner, state: StageState, instruction: RunInstruction): void {
+  if (instruction.devices.length > 0) {
+    throw new SlipwayError("not-implemented", "RUN --device is not built yet", { hint: "Remove --device." });
+  }
+  const { program } = instruction;
+  const script =
+    program.form === "script" ? { name: program.name.replaceAll("/", "_"), content: program.content } : undefined;
+  const args = program.form === "script" ? [`${SCRIPT_DIRECTORY}/${script?.name}`] : commandArgs(state, program);
+  const inputs: Vertex[] = [state.root];
+  const mounts = instruction.mounts.map((flag) => {
+    const mount = resolveMount(flag, (value) => expand(value, state.variables).value);
+    return planMount(planner, state, { mount, inputs, range: instruction.range });
+  });
+  const buildArgs = shownArgs(state);
+  const operation: ExecOperation = {
+    type: "exec",
+    args,
+    env: writeEnv(state.variables.env),
+    buildArgs: buildArgs.filter((pair) => !state.variables.env.has(pair.slice(0, pair.indexOf("=")))),
+    cwd: workdirOf(state),
+    user: state.config.User ?? "",
+    network: instruction.network === "default" ? planner.request.network : instruction.network,
+    security: instruction.security,
+    extraHosts: planner.request.extraHosts,
+    shmSize: planner.request.shmSize,
+    mounts,
+    ...(script !== undefined && { script }),
+    ...epochOf(planner),
+  };
+  state.root = vertex(operation, inputs, aboutStep(planner, state, instruction));
+  const historyArgs =
+    script === undefined ? args : [...shellOf(state), `<<${script.name}\n${script.content}${script.name}`];
+  state.history.push({ createdBy: runHistory(historyArgs, buildArgs), vertex: state.root });
+}
+
+/** Declared ARGs with values. A declared proxy is like any other; an undeclared one is not among them. */
+function shownArgs(state: StageState): string[] {
+  return state.variables.visibleArgs();
+}
+
+export function isProxyArg(name: string): boolean {
+  return PROXY_ARGS.includes(name);
+}
+
+interface MountInPlan {
+  readonly mount: RunMount;
+  readonly inputs: Vertex[];
+  readonly range: RunInstruction["range"];
+}
+
+function planMount(planner: Planner, state: StageState, { mount, inputs, range }: MountInPlan): ExecMount {
+  const below = (target: string) =>
+    target.startsWith("/") ? posix.normalize(target) : posix.join(workdirOf(state), target);
+  switch (mount.type) {
+    case "bind": {
+      const source = sourcePath(mount.source);
+      const input = addInput(inputs, mountSource(planner, mount.from ?? MAIN_CONTEXT, source, range));
+      return { type: "bind", target: below(mount.target), source, readonly: mount.readonly, input };
+    }
+    case "cache": {
+      const { id, sharing, readonly, mode, uid, gid } = mount;
+      const source = sourcePath(mount.source);
+      const input =
+        mount.from === undefined ? undefined : addInput(inputs, mountSource(planner, mount.from, source, range));
+      const cacheId = planner.request.buildArgs.BUILDKIT_CACHE_MOUNT_NS;
+      return {
+        type: "cache",
+        target: below(mount.target),
+        id: cacheId === undefined ? id : `${cacheId}/${id}`,
+        sharing,
+        readonly,
+        source,
+        mode,
+        uid,
+        gid,
+        ...(input !== undefined && { input }),
+      };
+    }
+    case "tmpfs":
+      return { type: "tmpfs", target: below(mount.target), ...(mount.size !== undefined && { size: mount.size }) };
+    case "secret": {
+      const { target, ...rest } = mount;
+      planner.secretIds.add(mount.id);
+      return { ...rest, ...(target !== undefined && { target: below(target) }) };
+    }
+    case "ssh": {
+      const target = mount.target ?? `/run/buildkit/ssh_agent.${state.sshMounts}`;
+      state.sshMounts++;
+      return { ...mount, target: below(target) };
+    }
+  }
+}
+
+function mountSource(planner: Planner, from: string, source: string, range: RunInstruction["range"]): Vertex {
+  if (from === MAIN_CONTEXT) return planner.context(MAIN_CONTEXT, source);
+  const { vertex, isContext } = planner.reference(from, range);
+  return isContext ? planner.context(from, source) : vertex;
+}
+
+function addInput(inputs: Vertex[], vertex: Vertex): number {
+  const known = inputs.findIndex((other, index) => index > 0 && other.id === vertex.id);
+  return known >= 0 ? known : inputs.push(vertex) - 1;
+}
