@@ -80,7 +80,7 @@ function below(tree: FileTree, base: string, excluded: IgnoreMatcher): SelectedI
   const visit = (path: string): void => {
     for (const name of tree.names(join(base, path))) {
       const relative = join(path, name);
-      const entry = tree.lstat(join(base, relative));
+      const entry = tree.at(join(base, relative));
       if (entry === undefined) continue;
       if (!excluded.empty && excluded.ignores(relative)) {
         if (entry.kind === "dir" && !excluded.canPrune(relative)) visitHidden(relative, { path: relative, entry });
@@ -110,7 +110,7 @@ function withParents(tree: FileTree, written: string, excluded: IgnoreMatcher): 
   const visit = (path: string, inside: boolean): void => {
     for (const name of tree.names(join(base, path))) {
       const relative = join(path, name);
-      const entry = tree.lstat(join(base, relative));
+      const entry = tree.at(join(base, relative));
       if (entry === undefined || (!excluded.empty && excluded.ignores(relative))) continue;
       const taken = inside || wanted.ignores(relative);
       const item = { path: relative, entry };

@@ -292,10 +292,10 @@ export class Planner {
   #triggers(state: StageState): StageInstruction[] {
     const triggers = state.config.OnBuild ?? [];
     delete state.config.OnBuild;
-    const { escape } = this.dockerfile.directives;
+    const { escape: escapeCharacter } = this.dockerfile.directives;
     const from = state.stage.from;
     return triggers.map((trigger) => {
-      const parsed = parseTrigger(trigger, { file: `ONBUILD of ${from.image}`, escape });
+      const parsed = parseTrigger(trigger, { file: `ONBUILD of ${from.image}`, escape: escapeCharacter });
       // Its place, for people and for errors, is the FROM that brought it.
       return { ...parsed, range: from.range };
     });

@@ -65,6 +65,10 @@ export class ArchiveTree implements FileTree {
     return this.#entries.get(path);
   }
 
+  at(path: string): TreeEntry | undefined {
+    return this.#entries.get(path);
+  }
+
   resolve(path: string): string {
     return path;
   }

@@ -69,6 +69,10 @@ export class ContextSnapshot implements FileTree {
     return this.#index().get(parent === "" ? path.slice(slash + 1) : `${parent}/${path.slice(slash + 1)}`);
   }
 
+  at(path: string): TreeEntry | undefined {
+    return path === "" ? ROOT : this.#index().get(path);
+  }
+
   resolve(path: string): string {
     const index = this.#index();
     const todo = path.split("/").reverse();

@@ -5,6 +5,8 @@ import type { FileContent } from "@slipway/store";
 export interface FileTree {
   /** The entry itself; links on the way are followed, the last is not. */
   lstat(path: string): TreeEntry | undefined;
+  /** As `lstat`, for a path without links on the way: what `names` gave below a resolved path. */
+  at(path: string): TreeEntry | undefined;
   /** The path with every link followed inside the tree. */
   resolve(path: string): string;
   /** Names in a directory, sorted bytewise. */

@@ -33,6 +33,11 @@ export class RootTree implements FileTree {
     return entry && this.#entry(resolved, entry);
   }
 
+  at(path: string): TreeEntry | undefined {
+    const entry = this.#view.lstat(`/${path}`);
+    return entry && this.#entry(path, entry);
+  }
+
   resolve(path: string): string {
     return this.#view.resolve(`/${path}`).slice(1);
   }

@@ -29,6 +29,10 @@ export class SingleFile implements FileTree {
     return path === this.#entry.path ? this.#entry : undefined;
   }
 
+  at(path: string): TreeEntry | undefined {
+    return this.lstat(path);
+  }
+
   resolve(path: string): string {
     return path;
   }
