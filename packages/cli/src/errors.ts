@@ -17,11 +17,14 @@ export class ApiError extends Error {
   readonly status: number;
   /** The engine's own words. */
   readonly reason: string;
+  /** What our own engine advises. */
+  readonly hint: string | undefined;
 
-  constructor(status: number, reason: string) {
+  constructor(status: number, reason: string, hint?: string) {
     super(`Error response from daemon: ${reason}`);
     this.status = status;
     this.reason = reason;
+    this.hint = hint;
   }
 }
 

@@ -145,8 +145,7 @@ export function report(error: unknown, io: Io): number {
     return error.status;
   }
   if (error instanceof ApiError || error instanceof ConnectionError || error instanceof SlipwayError) {
-    const hint = error instanceof ApiError ? undefined : error.hint;
-    io.stderr.write(`${error.message}\n${hint === undefined ? "" : `${hint}\n`}`);
+    io.stderr.write(`${error.message}\n${error.hint === undefined ? "" : `${error.hint}\n`}`);
     return 1;
   }
   if (error instanceof Error && error.name === "AbortError") return 130;

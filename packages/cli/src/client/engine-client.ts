@@ -66,15 +66,18 @@ export class EngineClient {
     // A stream can be sent once only: find out beforehand what the engine speaks and that it is there.
     if (options.body instanceof ReadableStream) await this.negotiate();
     const response = await this.#fetch(method, path, options);
-    if (response.status < 400) return response;
-    const reason = await reasonOf(response);
+    if (response.status < 400) {
+      this.#negotiated = true;
+      return response;
+    }
+    const { reason, hint } = await refusalOf(response);
     const older = /client version \S+ is too new\. Maximum supported API version is (\d+\.\d+)/.exec(reason)?.[1];
     if (older !== undefined && !this.#negotiated) {
       this.#version = older;
       this.#negotiated = true;
       return await this.request(method, path, options);
     }
-    throw new ApiError(response.status, reason);
+    throw new ApiError(response.status, reason, hint);
   }
 
   /** `METHOD /vX.Y/path?query` as it stands in the request line. */
@@ -157,15 +160,19 @@ function queryText(query: Query): string {
   return text === "" ? "" : `?${text}`;
 }
 
-async function reasonOf(response: Response): Promise<string> {
-  const text = (await response.text()).trim();
+async function refusalOf(response: Response): Promise<{ reason: string; hint?: string }> {
+  return readRefusal((await response.text()).trim(), `${response.status} ${response.statusText}`);
+}
+
+/** The engine's words from the body of a refusal; not every proxy on the way answers with Docker's JSON. */
+export function readRefusal(text: string, otherwise: string): { reason: string; hint?: string } {
   try {
-    const { message } = JSON.parse(text) as { message?: unknown };
-    if (typeof message === "string") return message.trim();
+    const { message, hint } = JSON.parse(text) as { message?: unknown; hint?: unknown };
+    if (typeof message === "string") return { reason: message.trim(), ...(typeof hint === "string" ? { hint } : {}) };
   } catch {
-    // Not every proxy answers with Docker's JSON.
+    // Fall through to the text.
   }
-  return text === "" ? `${response.status} ${response.statusText}` : text.slice(0, 1000);
+  return { reason: text === "" ? otherwise : text.slice(0, 1000) };
 }
 
 export function isRefused(error: unknown): boolean {

@@ -1,5 +1,5 @@
 import { ApiError } from "../errors.ts";
-import { connectionError, type EngineClient, type Query, tlsOptions } from "./engine-client.ts";
+import { connectionError, type EngineClient, type Query, readRefusal, tlsOptions } from "./engine-client.ts";
 
 /** A connection that stopped speaking HTTP: what we write is the process's input, what we read is its output. */
 export interface RawConnection {
@@ -97,7 +97,7 @@ class Connection implements RawConnection {
       const text = head.subarray(0, end).toString();
       const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(text)?.[1] ?? 0);
       const rest = head.subarray(end + 4);
-      if (status !== 101 && status !== 200) throw new ApiError(status, await this.#refusal(rest, text));
+      if (status !== 101 && status !== 200) throw await this.#refusal(status, rest, text);
       this.multiplexed = !/^content-type:\s*application\/vnd\.docker\.raw-stream/im.test(text);
       if (rest.length > 0) this.#received.unshift(rest);
       return;
@@ -105,7 +105,7 @@ class Connection implements RawConnection {
     throw this.#failure ?? new ApiError(502, "the engine closed the connection without an answer");
   }
 
-  async #refusal(start: Uint8Array, head: string): Promise<string> {
+  async #refusal(status: number, start: Uint8Array, head: string): Promise<ApiError> {
     const length = Number(/^content-length:\s*(\d+)/im.exec(head)?.[1] ?? Number.NaN);
     let body = Buffer.from(start);
     if (!(body.length >= length)) {
@@ -115,14 +115,10 @@ class Connection implements RawConnection {
       }
     }
     this.close();
-    const json = /\{[\s\S]*\}/.exec(body.toString())?.[0];
-    try {
-      const { message } = JSON.parse(json ?? "") as { message?: unknown };
-      if (typeof message === "string") return message.trim();
-    } catch {
-      // Fall through to the text.
-    }
-    return body.toString().trim().slice(0, 1000);
+    // A chunked body has its lengths around the document.
+    const document = /\{[\s\S]*\}/.exec(body.toString())?.[0] ?? body.toString().trim();
+    const { reason, hint } = readRefusal(document, `the engine answered with status ${status}`);
+    return new ApiError(status, reason, hint);
   }
 
   async *chunks(): AsyncIterable<Uint8Array> {

@@ -21,7 +21,7 @@ export async function forEachName(
       if (result.status === "fulfilled") {
         if (result.value !== undefined) stdout.write(`${result.value}\n`);
       } else if (result.reason instanceof ApiError) {
-        failures.push(result.reason.message);
+        failures.push(result.reason.message, ...(result.reason.hint === undefined ? [] : [result.reason.hint]));
       } else {
         throw result.reason;
       }

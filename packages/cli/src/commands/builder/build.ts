@@ -1,10 +1,169 @@
+import { BUILD_FLAGS, REFUSED } from "../../build/build-flags.ts";
+import { type BuildSources, findSources } from "../../build/context.ts";
+import { readAgents, readSecrets } from "../../build/credentials.ts";
+import { deliver } from "../../build/deliver.ts";
+import { type Output, parseOutput } from "../../build/outputs.ts";
+import { PlainProgress } from "../../build/plain-progress.ts";
+import { type Progress, SILENT } from "../../build/progress.ts";
+import { RawProgress } from "../../build/raw-progress.ts";
+import { type BuildBody, runBuild } from "../../build/run-build.ts";
+import { summary } from "../../build/summary.ts";
+import { ApiError, ExitError } from "../../errors.ts";
 import { command, exactly } from "../../grammar/command.ts";
+import type { FlagValues } from "../../grammar/flag.ts";
+import type { Io } from "../../io.ts";
+import { pairs } from "../../notation/environment.ts";
+
+type BuildValues = FlagValues<typeof BUILD_FLAGS>;
 
 export const build = command({
   usage: "[OPTIONS] PATH | URL | -",
   args: exactly(1),
-  flags: {},
-  async run() {
+  flags: BUILD_FLAGS,
+  examples: [
+    ["slipway build -t app .", "Build the Dockerfile of this folder"],
+    ["slipway build -o out --target assets .", "Copy a stage's files to a folder"],
+    ["slipway build --secret id=token,env=TOKEN .", "Give steps a secret that no layer keeps"],
+  ],
+  async run({ flags, given, args: [argument = ""], session }) {
+    const { io } = session;
+    for (const [name, reason] of Object.entries(REFUSED)) {
+      if (given(name as never) && String(flags[name as keyof BuildValues]) !== "false")
+        throw new ExitError(1, `--${name}: ${reason}`);
+    }
+    const output = invalid(() => parseOutput(flags.output));
+    const sources = await findSources(argument, flags.file, io);
+    const client = await session.client();
+    const progress = await makeProgress(flags, io);
+    const started = Date.now();
+    const body = await requestBody({ flags, output, sources, io });
+    const counted = summary(progress);
+    const result = await runOn(
+      sources,
+      () => runBuild(client, body, { progress: counted, io }),
+      async () => {
+        const { buildFromTar } = await import("../../build/remote.ts");
+        return await buildFromTar({ client, flags, sources, io, output, progress: counted });
+      },
+    );
+    await deliver(client, result, { output, io });
+    if (flags.iidfile !== "" && result.imageId !== undefined) await Bun.write(flags.iidfile, result.imageId);
+    if (flags["metadata-file"] !== "") await Bun.write(flags["metadata-file"], metadata(result));
+    if (flags.quiet && result.imageId !== undefined) io.stdout.write(`${result.imageId}\n`);
+    else if (progress !== SILENT && flags.progress !== "rawjson")
+      io.stderr.write(counted.text(result, Date.now() - started));
     return 0;
   },
 });
+
+/** In place when the engine sees our files; as a tar when it does not, or when a tar is all there is. */
+async function runOn<T>(sources: BuildSources, local: () => Promise<T>, remote: () => Promise<T>): Promise<T> {
+  if (sources.context.kind === "tar") return await remote();
+  try {
+    return await local();
+  } catch (error) {
+    const elsewhere =
+      error instanceof ApiError && (error.status === 409 || error.status === 404 || error.status === 405);
+    if (!elsewhere || sources.context.kind !== "local") throw error;
+    return await remote();
+  }
+}
+
+interface BodyInput {
+  readonly flags: BuildValues;
+  readonly output: Output;
+  readonly sources: BuildSources;
+  readonly io: Io;
+}
+
+async function requestBody({ flags, output, sources, io }: BodyInput): Promise<BuildBody> {
+  const platform =
+    flags.platform.length > 0 ? flags.platform : io.env.DOCKER_DEFAULT_PLATFORM ? [io.env.DOCKER_DEFAULT_PLATFORM] : [];
+  if (platform.length > 1) throw new ExitError(1, "building for several platforms at once is not built yet");
+  const network = flags.network === "" || flags.network === "bridge" ? "default" : flags.network;
+  return {
+    context: sources.context.kind === "tar" ? { kind: "empty" } : sources.context,
+    dockerfile: sources.dockerfile,
+    namedContexts: await namedContexts(flags["build-context"], io),
+    target: flags.target,
+    buildArgs: buildArguments(flags["build-arg"], io.env),
+    labels: pairs(flags.label),
+    tags: [...flags.tag, ...(output.type === "image" ? output.names : [])],
+    ...(platform[0] === undefined ? {} : { platform: platform[0] }),
+    noCache: flags["no-cache"],
+    pull: flags.pull,
+    secrets: await invalid(() => readSecrets(flags.secret, io.env)),
+    ssh: await invalid(() => readAgents(flags.ssh, io.env)),
+    network,
+    extraHosts: flags["add-host"].map((text) => text.replace("=", ":")),
+    ...(flags["shm-size"] > 0 ? { shmSize: flags["shm-size"] } : {}),
+    output: { type: output.type },
+  };
+}
+
+/** Errors of notations become errors of the command. */
+function invalid<T>(read: () => T): T {
+  const refuse = (error: unknown): never => {
+    throw error instanceof ExitError ? error : new ExitError(1, error instanceof Error ? error.message : String(error));
+  };
+  try {
+    const value = read();
+    return value instanceof Promise ? (value.catch(refuse) as T) : value;
+  } catch (error) {
+    return refuse(error);
+  }
+}
+
+export function buildArguments(values: readonly string[], env: Io["env"]): Record<string, string> {
+  const entries = values.flatMap((text): [string, string][] => {
+    const at = text.indexOf("=");
+    if (at >= 0) return [[text.slice(0, at), text.slice(at + 1)]];
+    const value = env[text];
+    return value === undefined ? [] : [[text, value]];
+  });
+  return Object.fromEntries(entries);
+}
+
+async function namedContexts(values: readonly string[], io: Io): Promise<Record<string, string>> {
+  if (values.length === 0) return {};
+  const { resolve } = await import("node:path");
+  return Object.fromEntries(
+    values.map((text) => {
+      const at = text.indexOf("=");
+      if (at <= 0) throw new ExitError(1, `invalid context value: ${text}, expected key=value`);
+      const value = text.slice(at + 1);
+      const isPath = !/^[a-z][a-z0-9+.-]*:/i.test(value) && !value.startsWith("git@");
+      return [text.slice(0, at), isPath ? resolve(io.cwd(), value) : value];
+    }),
+  );
+}
+
+async function makeProgress(flags: BuildValues, io: Io): Promise<Progress> {
+  const asked = flags.progress === "auto" ? io.env.BUILDKIT_PROGRESS || "auto" : flags.progress;
+  if (flags.quiet || asked === "quiet") return SILENT;
+  switch (asked) {
+    case "auto":
+    case "tty": {
+      const usable = io.stderr.isTerminal() && io.env.TERM !== "dumb";
+      if (!usable && asked === "tty") throw new ExitError(1, "--progress=tty needs a terminal");
+      if (!usable) return new PlainProgress(io.stderr);
+      const { TerminalProgress } = await import("../../build/terminal-progress.ts");
+      return new TerminalProgress(io.stderr, !io.env.NO_COLOR);
+    }
+    case "plain":
+      return new PlainProgress(io.stderr);
+    case "rawjson":
+      return new RawProgress(io.stderr);
+    default:
+      throw new ExitError(1, `invalid progress mode ${asked}: use auto, plain, tty, quiet or rawjson`);
+  }
+}
+
+function metadata(result: { imageId?: string; manifestDigest?: string; names?: readonly string[] }): string {
+  const document = {
+    ...(result.imageId === undefined ? {} : { "containerimage.config.digest": result.imageId }),
+    ...(result.manifestDigest === undefined ? {} : { "containerimage.digest": result.manifestDigest }),
+    ...(result.names === undefined || result.names.length === 0 ? {} : { "image.name": result.names.join(",") }),
+  };
+  return `${JSON.stringify(document, undefined, 2)}\n`;
+}

@@ -4,8 +4,9 @@ import { pullImage } from "../image/pull-image.ts";
 import { type CreateInput, createRequest } from "./create-request.ts";
 
 /** An error of `run` and `create`: exit code 125 unless the process itself is to blame. */
-export function runError(message: string, status = 125): ExitError {
-  return new ExitError(status, `slipway: ${message}`, "\nRun 'slipway run --help' for more information");
+export function runError(message: string, status = 125, hint?: string): ExitError {
+  const advice = hint === undefined ? "" : `${hint}\n`;
+  return new ExitError(status, `slipway: ${message}`, `${advice}\nRun 'slipway run --help' for more information`);
 }
 
 /** Creates the container, pulling the image first when it is missing. Returns its ID. Throws `ExitError`. */
@@ -32,7 +33,7 @@ export async function createContainer(input: CreateInput, client: EngineClient):
     if (flags.cidfile !== "") await Bun.write(flags.cidfile, Id);
     return Id;
   } catch (error) {
-    if (error instanceof ApiError) throw runError(error.message);
+    if (error instanceof ApiError) throw runError(error.message, 125, error.hint);
     throw error;
   }
 }

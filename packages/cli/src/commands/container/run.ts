@@ -82,7 +82,7 @@ async function runAttached({
     hijack(client, `/containers/${id}/attach`, query),
     client.request("POST", `/containers/${id}/wait`, { query: { condition: remove ? "removed" : "next-exit" } }),
   ]).catch((error: unknown) => {
-    throw error instanceof ApiError ? runError(error.message) : error;
+    throw error instanceof ApiError ? runError(error.message, 125, error.hint) : error;
   });
   const status = exitStatus(exit);
   const copy = copyStreams({ io, connection, stdin: streams.stdin, tty, detachKeys });
@@ -111,7 +111,7 @@ async function startContainer(client: EngineClient, id: string): Promise<void> {
     await client.send("POST", `/containers/${id}/start`);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    throw runError(error.message, startStatus(error));
+    throw runError(error.message, startStatus(error), error.hint);
   }
 }
 

@@ -1,0 +1,172 @@
+import { humanSize } from "@slipway/base";
+import type { Output } from "../io.ts";
+import { isOver, type Progress, secondsText, type Vertex, Vertices } from "./progress.ts";
+import { reasonText } from "./reasons.ts";
+import type { BuildLine } from "./wire.ts";
+
+/** Milliseconds between two pictures. */
+const INTERVAL = 80;
+/** Lines of output shown below a running step. */
+const TAIL_LINES = 5;
+
+interface Tail {
+  lines: string[];
+  partial: string;
+  status: string;
+}
+
+/**
+ * Draws the build in place: steps that are over scroll up as single lines, running ones show their time and last output
+ * below. What is over is never drawn again, so a build of any length costs the same and nothing flickers.
+ */
+export class TerminalProgress implements Progress {
+  readonly #output: Output;
+  readonly #color: boolean;
+  readonly #vertices = new Vertices();
+  readonly #tails = new Map<string, Tail>();
+  readonly #printed = new Set<string>();
+  readonly #warnings: string[] = [];
+  readonly #start = Date.now();
+  /** How far the engine's clock is ahead of ours. */
+  #skew = 0;
+  #drawn = 0;
+  #timer: Timer | undefined;
+
+  constructor(output: Output, color: boolean) {
+    this.#output = output;
+    this.#color = color;
+    this.#timer = setInterval(() => this.#draw(), INTERVAL);
+  }
+
+  line(line: BuildLine): void {
+    switch (line.type) {
+      case "vertex": {
+        const vertex = this.#vertices.update(line, reasonText(line.reasons));
+        if (vertex?.state === "running" && line.startedAt !== undefined)
+          this.#skew = Math.min(this.#skew, Date.now() - line.startedAt);
+        return;
+      }
+      case "log":
+        this.#log(line.vertex, Buffer.from(line.data, "base64").toString());
+        return;
+      case "status":
+        this.#tail(line.vertex).status = line.completed
+          ? ""
+          : `${line.id} ${humanSize(line.current)}${line.total === undefined ? "" : ` / ${humanSize(line.total)}`}`;
+        return;
+      case "warning":
+        this.#warnings.push(line.message);
+        return;
+    }
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    for (const vertex of this.#vertices.all()) {
+      if (isOver(vertex)) continue;
+      vertex.state = "cancelled";
+    }
+    this.#draw(true);
+    for (const warning of this.#warnings) this.#output.write(`${this.#paint("33", "WARNING:")} ${warning}\n`);
+    void this.#output.flush();
+  }
+
+  #tail(id: string): Tail {
+    const known = this.#tails.get(id);
+    if (known !== undefined) return known;
+    const tail: Tail = { lines: [], partial: "", status: "" };
+    this.#tails.set(id, tail);
+    return tail;
+  }
+
+  #log(id: string, text: string): void {
+    const tail = this.#tail(id);
+    const lines = (tail.partial + text).split("\n");
+    tail.partial = lines.pop() ?? "";
+    tail.lines = [...tail.lines, ...lines].slice(-TAIL_LINES);
+  }
+
+  #draw(last = false): void {
+    const { columns, rows } = this.#output.size();
+    const finished = this.#vertices.all().filter((vertex) => isOver(vertex) && !this.#printed.has(vertex.id));
+    const settled = finished.flatMap((vertex) => {
+      this.#printed.add(vertex.id);
+      this.#tails.delete(vertex.id);
+      return this.#vertexLines(vertex);
+    });
+    const live = last ? [] : this.#liveLines(Math.max(rows - 2, 4));
+    if (settled.length === 0 && live.length === 0 && this.#drawn === 0) return;
+    const fit = (line: string) => cut(line, Math.max(columns - 1, 20));
+    const up = this.#drawn > 0 ? `\x1b[${this.#drawn}A` : "";
+    const text = [...settled, ...live].map((line) => `${fit(line)}\x1b[K\n`).join("");
+    // Line wrapping off, so that a long line can never take two rows and spoil the count.
+    this.#output.write(`\x1b[?25l\x1b[?7l${up}\r${text}\x1b[J\x1b[?7h\x1b[?25h`);
+    void this.#output.flush();
+    this.#drawn = live.length;
+  }
+
+  #liveLines(room: number): string[] {
+    const running = this.#vertices.all().filter((vertex) => vertex.state === "running");
+    const head = this.#paint("1", `[+] Building ${secondsText(Date.now() - this.#start)}`);
+    const perStep = Math.max(0, Math.min(TAIL_LINES, Math.floor((room - 1) / Math.max(running.length, 1)) - 1));
+    const lines = running.flatMap((vertex) => [...this.#vertexLines(vertex), ...this.#tailLines(vertex, perStep)]);
+    return [head, ...lines].slice(0, room);
+  }
+
+  #vertexLines(vertex: Vertex): string[] {
+    const took =
+      (vertex.completedAt ?? Date.now() - this.#skew) - (vertex.startedAt ?? vertex.completedAt ?? Date.now());
+    const mark =
+      vertex.state === "cached"
+        ? `${this.#paint("36", "CACHED")} `
+        : vertex.state === "failed"
+          ? `${this.#paint("31", "ERROR")} `
+          : vertex.state === "cancelled"
+            ? `${this.#paint("33", "CANCELED")} `
+            : "";
+    const time = vertex.state === "cached" ? "" : ` ${this.#paint("2", secondsText(took))}`;
+    const lines = [` => ${mark}${vertex.name}${time}`];
+    if (vertex.reason !== "" && vertex.state !== "cached")
+      lines.push(this.#paint("33", `      because ${vertex.reason}`));
+    return lines;
+  }
+
+  #tailLines(vertex: Vertex, room: number): string[] {
+    const tail = this.#tails.get(vertex.id);
+    if (tail === undefined) return [];
+    const lines = [
+      ...tail.lines,
+      ...(tail.partial === "" ? [] : [tail.partial]),
+      ...(tail.status === "" ? [] : [tail.status]),
+    ];
+    return lines.slice(-room).map((line) => this.#paint("2", ` => => # ${printable(line)}`));
+  }
+
+  #paint(code: string, text: string): string {
+    return this.#color ? `\x1b[${code}m${text}\x1b[0m` : text;
+  }
+}
+
+/** A step's output must not move our cursor: after the last carriage return, without control sequences. */
+function printable(line: string): string {
+  const shown = line.replace(/\r+$/, "").split("\r").at(-1) ?? "";
+  return shown
+    .replace(/\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f]/g, "")
+    .replaceAll("\t", "    ");
+}
+
+/** Cuts to `width` columns; colours do not count. */
+function cut(line: string, width: number): string {
+  let shown = 0;
+  let text = "";
+  for (const piece of line.split(/(\x1b\[[0-9;]*m)/)) {
+    if (piece.startsWith("\x1b")) text += piece;
+    else {
+      const rest = [...piece].slice(0, Math.max(width - shown, 0));
+      shown += rest.length;
+      text += rest.join("");
+    }
+  }
+  return text;
+}

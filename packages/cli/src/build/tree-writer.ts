@@ -1,0 +1,116 @@
+import { closeSync, writeSync } from "node:fs";
+import {
+  chmodAt,
+  closeFd,
+  linkAt,
+  mkdirInRoot,
+  O,
+  openAt,
+  openPath,
+  symlinkAt,
+  unlinkAt,
+  utimesAt,
+} from "@slipway/sys";
+import type { TarHeader } from "@slipway/tar";
+
+interface DirectoryTimes {
+  readonly path: string;
+  readonly mode: number;
+  readonly mtime: bigint;
+}
+
+/** Writes tar entries below one folder. Nothing it does can reach outside: parents are opened by the kernel inside the root. */
+export class TreeWriter {
+  readonly #root: number;
+  /** Modes and times of directories come last: writing into them needs the one and changes the other. */
+  readonly #directories: DirectoryTimes[] = [];
+
+  constructor(root: string) {
+    this.#root = openPath(root, O.DIRECTORY);
+  }
+
+  async add(header: TarHeader, content: AsyncIterable<Uint8Array>): Promise<void> {
+    const parts = header.name.split("/").filter((part) => part !== "" && part !== ".");
+    if (parts.includes("..")) throw new Error(`the path '${header.name}' leads out of the folder`);
+    const name = parts.at(-1);
+    if (name === undefined) return;
+    if (header.type === "dir") {
+      closeFd(mkdirInRoot(this.#root, parts.join("/")));
+      this.#directories.push({ path: parts.join("/"), mode: header.mode, mtime: header.mtime });
+      return;
+    }
+    const parent = mkdirInRoot(this.#root, parts.slice(0, -1).join("/"));
+    try {
+      await this.#write(parent, name, { header, content });
+    } finally {
+      closeFd(parent);
+    }
+  }
+
+  finish(): void {
+    for (const { path, mode, mtime } of this.#directories.toReversed()) {
+      const slash = path.lastIndexOf("/");
+      const parent = mkdirInRoot(this.#root, slash < 0 ? "" : path.slice(0, slash));
+      const name = path.slice(slash + 1);
+      chmodAt(parent, name, mode & 0o7777);
+      utimesAt(parent, name, mtime, mtime);
+      closeFd(parent);
+    }
+  }
+
+  close(): void {
+    closeFd(this.#root);
+  }
+
+  async #write(
+    parent: number,
+    name: string,
+    { header, content }: { header: TarHeader; content: AsyncIterable<Uint8Array> },
+  ) {
+    switch (header.type) {
+      case "file": {
+        remove(parent, name);
+        const fd = openAt(parent, name, O.WRONLY | O.CREAT | O.EXCL, 0o600);
+        try {
+          for await (const chunk of content) for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at);
+        } finally {
+          closeSync(fd);
+        }
+        chmodAt(parent, name, header.mode & 0o7777);
+        break;
+      }
+      case "symlink":
+        remove(parent, name);
+        symlinkAt(header.linkname, parent, name);
+        break;
+      case "link":
+        this.#link(parent, name, header.linkname);
+        return;
+      default:
+        // Devices and pipes of an image have no place in a user's folder.
+        return;
+    }
+    utimesAt(parent, name, header.mtime, header.mtime);
+  }
+
+  #link(parent: number, name: string, target: string): void {
+    const parts = target.split("/").filter((part) => part !== "" && part !== ".");
+    if (parts.includes("..")) throw new Error(`the link '${name}' leads out of the folder`);
+    const from = mkdirInRoot(this.#root, parts.slice(0, -1).join("/"));
+    try {
+      remove(parent, name);
+      linkAt(from, parts.at(-1) ?? "", parent, name);
+    } finally {
+      closeFd(from);
+    }
+  }
+}
+
+/** An earlier build's file gives way; a directory in its place is an error of the user's. */
+function remove(parent: number, name: string): void {
+  try {
+    unlinkAt(parent, name);
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "ENOENT") throw error;
+  }
+}
