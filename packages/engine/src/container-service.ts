@@ -1,55 +1,317 @@
-import type { LogQuery, LogRecord, StdioSession } from "@slipway/runtime";
-import type { Container, CreateContainer } from "./faces.ts";
-import type { Filters } from "./filters.ts";
+import { errorMessage, isError, parseDuration, SlipwayError, shortId } from "@slipway/base";
+import type { ExitRecord, LogQuery, LogRecord, StdioSession } from "@slipway/runtime";
+import type { Image } from "@slipway/store";
+import { type ContainerContext, publishContainerEvent } from "./container-context.ts";
+import { createContainer } from "./container-create.ts";
+import { endRun, removeEntry } from "./container-end.ts";
+import type { ContainerEntry } from "./container-index.ts";
+import { isAlive, next } from "./container-life.ts";
+import { selectContainers } from "./container-list.ts";
+import { parseContainerName } from "./container-name.ts";
+import { containerProcesses, type ProcessTable, processTable } from "./container-processes.ts";
+import { startContainer } from "./container-start.ts";
+import { cancelRestart, forceEnd, killContainer, type StopOptions, stopContainer } from "./container-stop.ts";
+import { type ContainerListItem, listItemOf } from "./container-view.ts";
+import { directorySize } from "./directory-size.ts";
+import type { CreateContainer } from "./faces.ts";
+import { checkFilters, type Filters, labelsMatch, untilFilter } from "./filters.ts";
+import { parseLogConfig } from "./log-config.ts";
 
-export interface ContainerListItem {
-  readonly container: Container;
-  /** `Up 3 minutes`, `Exited (0) 2 hours ago`. */
-  readonly status: string;
-  /** The name the image has now, or its ID. */
-  readonly imageName: string;
-  /** Bytes, when asked for. */
-  readonly sizes?: { readonly rw: number; readonly rootFs: number };
+export interface WaitOptions {
+  readonly condition: "not-running" | "next-exit" | "removed";
+  readonly signal: AbortSignal;
+  /** Called once a later exit can no longer be missed. */
+  readonly registered: () => void;
 }
 
-export declare class ContainerService {
-  create(request: CreateContainer): Promise<{ readonly id: string; readonly warnings: readonly string[] }>;
-  list(options: {
+/** Told of each run's beginning and end. */
+export interface RunWatcher {
+  onRun(entry: ContainerEntry): void;
+  onEnd(entry: ContainerEntry): void;
+}
+
+/**
+ * Containers as Docker's API sees them. It has more methods than a good interface should, because the API has: each is
+ * only the way from a name to the part that does the work (`container-*.ts`), under the container's lock where two could
+ * get into each other's way.
+ */
+export class ContainerService {
+  readonly #context: ContainerContext;
+  readonly #watcher: RunWatcher;
+
+  constructor(context: ContainerContext, watcher: RunWatcher) {
+    this.#context = context;
+    this.#watcher = watcher;
+  }
+
+  async create(request: CreateContainer): Promise<{ readonly id: string; readonly warnings: readonly string[] }> {
+    const { entry, warnings } = await createContainer(this.#context, request);
+    return { id: entry.id, warnings };
+  }
+
+  /** Throws `not-modified` when it runs already. */
+  async start(nameOrId: string): Promise<void> {
+    const entry = this.#resolve(nameOrId);
+    cancelRestart(this.#context, entry);
+    entry.restart = undefined;
+    await this.#run(entry, true);
+  }
+
+  async #run(entry: ContainerEntry, fresh: boolean): Promise<void> {
+    await this.#context.lock.with(entry.id, () => startContainer(this.#context, entry, { fresh }));
+    if (isAlive(entry.state.status)) this.#watcher.onRun(entry);
+  }
+
+  /** Called for each exit of a container's own process. Resolves when it is committed. */
+  async handleExit(exit: ExitRecord): Promise<void> {
+    const entry = this.#context.index.get(exit.id);
+    if (entry === undefined) return;
+    await entry.starting;
+    this.#watcher.onEnd(entry);
+    endRun(this.#context, entry, exit, (each, delay) => this.scheduleRestart(each, delay));
+  }
+
+  /** Starts the container by its policy after a while, in milliseconds. */
+  scheduleRestart(entry: ContainerEntry, delay: number): void {
+    const timer = setTimeout(() => void this.#restartByPolicy(entry), delay);
+    entry.restart = { delay, cancel: () => clearTimeout(timer) };
+  }
+
+  async #restartByPolicy(entry: ContainerEntry): Promise<void> {
+    if (entry.state.status !== "restarting") return;
+    try {
+      await this.#run(entry, false);
+    } catch (error) {
+      const fields = { container: shortId(entry.id), error: errorMessage(error) };
+      this.#context.log.warn("a container could not be restarted", fields);
+    }
+  }
+
+  /** After the engine's start: what ran on is watched again. */
+  watchRunning(): void {
+    for (const entry of this.#context.index.all()) if (isAlive(entry.state.status)) this.#watcher.onRun(entry);
+  }
+
+  /** At the engine's end: nothing is started by itself any more, health is no longer looked after. */
+  stopWatching(): void {
+    for (const entry of this.#context.index.all()) {
+      entry.restart?.cancel();
+      this.#watcher.onEnd(entry);
+    }
+  }
+
+  /** Ends a container with the engine: its policy may start it again with the next one. `timeout` in seconds. */
+  async shutDown(id: string, timeout: number): Promise<void> {
+    const entry = this.#resolve(id);
+    try {
+      await stopContainer(this.#context, entry, { timeout });
+      if (this.#context.index.get(id) !== undefined) this.#context.index.amend(entry, { manuallyStopped: false });
+    } catch (error) {
+      if (isError(error, "not-modified")) return;
+      this.#context.log.warn("a container could not be stopped", {
+        container: shortId(id),
+        error: errorMessage(error),
+      });
+    }
+  }
+
+  counts(): Readonly<Record<"running" | "paused" | "stopped", number>> {
+    const counts = { running: 0, paused: 0, stopped: 0 };
+    for (const { state } of this.#context.index.all()) {
+      counts[state.status === "running" || state.status === "paused" ? state.status : "stopped"]++;
+    }
+    return counts;
+  }
+
+  /** Throws `not-modified` when it is not running. */
+  stop(nameOrId: string, options: StopOptions): Promise<void> {
+    return stopContainer(this.#context, this.#resolve(nameOrId), options);
+  }
+
+  async restart(nameOrId: string, options: StopOptions): Promise<void> {
+    const entry = this.#resolve(nameOrId);
+    if (isAlive(entry.state.status) || entry.state.status === "restarting") {
+      await stopContainer(this.#context, entry, options);
+    }
+    if (this.#context.index.get(entry.id) === undefined) throw this.#gone(entry);
+    entry.restart = undefined;
+    await this.#run(entry, true);
+    publishContainerEvent(this.#context, entry, "restart");
+  }
+
+  kill(nameOrId: string, signal: string): Promise<void> {
+    return killContainer(this.#context, this.#resolve(nameOrId), signal);
+  }
+
+  pause(nameOrId: string): Promise<void> {
+    return this.#switch(nameOrId, "paused", "pause");
+  }
+
+  unpause(nameOrId: string): Promise<void> {
+    return this.#switch(nameOrId, "resumed", "unpause");
+  }
+
+  #switch(nameOrId: string, kind: "paused" | "resumed", action: "pause" | "unpause"): Promise<void> {
+    const entry = this.#resolve(nameOrId);
+    return this.#context.lock.with(entry.id, async () => {
+      next(entry.state, { kind }, `container ${entry.id}`);
+      if (kind === "paused") await this.#context.supervisor.pause(entry.id);
+      else await this.#context.supervisor.resume(entry.id);
+      // Throws when it ended meanwhile, which is the right answer.
+      this.#context.index.apply(entry, { kind });
+      publishContainerEvent(this.#context, entry, action);
+    });
+  }
+
+  async rename(nameOrId: string, newName: string): Promise<void> {
+    const entry = this.#resolve(nameOrId);
+    if (newName === "") throw new SlipwayError("invalid", "Neither old nor new names may be empty");
+    const name = parseContainerName(newName);
+    const old = entry.name;
+    if (name === old) {
+      throw new SlipwayError("invalid", "Renaming a container with the same name as its current name");
+    }
+    this.#context.index.rename(entry, name);
+    publishContainerEvent(this.#context, entry, "rename", { oldName: `/${old}` });
+  }
+
+  /** Throws `conflict` while it runs, unless `force`. Its files are removed while nobody waits. */
+  async remove(nameOrId: string, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void> {
+    const entry = this.#resolve(nameOrId);
+    const { index, lock } = this.#context;
+    if (options.force) await forceEnd(this.#context, entry);
+    await lock.with(entry.id, () => {
+      // One that removes itself has gone with its end.
+      if (index.get(entry.id) === undefined) return;
+      const subject = `cannot remove container "/${entry.name}": container`;
+      next(entry.state, { kind: "removal-requested" }, subject);
+      removeEntry(this.#context, entry, { volumes: options.volumes });
+    });
+  }
+
+  async wait(nameOrId: string, options: WaitOptions): Promise<{ readonly exitCode: number; readonly error?: string }> {
+    const entry = this.#resolve(nameOrId);
+    const { index } = this.#context;
+    const busy = (): boolean => isAlive(entry.state.status) || entry.state.status === "restarting";
+    let state = entry.state;
+    if (options.condition === "not-running") {
+      while (busy() && index.get(entry.id) !== undefined) {
+        const exit = index.nextExit(entry.id, options.signal);
+        options.registered();
+        state = await exit;
+      }
+      if (!isAlive(state.status)) options.registered();
+    } else {
+      const wait = options.condition === "removed" ? index.removal : index.nextExit;
+      const end = wait.call(index, entry.id, options.signal);
+      options.registered();
+      state = await end;
+    }
+    return { exitCode: state.exitCode, ...(state.error === "" ? {} : { error: state.error }) };
+  }
+
+  /** The live stdio. Opened before the start it misses nothing. */
+  async attach(
+    nameOrId: string,
+    options: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean },
+  ): Promise<StdioSession> {
+    const entry = this.#resolve(nameOrId);
+    if (entry.state.status === "paused") {
+      throw new SlipwayError("conflict", `container ${entry.id} is paused, unpause the container before attach`);
+    }
+    if (entry.state.status === "restarting") {
+      throw new SlipwayError("conflict", `container ${entry.id} is restarting, wait until the container is running`);
+    }
+    const stdin = options.stdin && entry.definition.config.OpenStdin === true;
+    const session = await this.#context.supervisor.attach(entry.id, { stdin });
+    publishContainerEvent(this.#context, entry, "attach");
+    return session;
+  }
+
+  async logs(nameOrId: string, query: LogQuery): Promise<AsyncIterable<LogRecord>> {
+    const entry = this.#resolve(nameOrId);
+    if (!query.stdout && !query.stderr) {
+      throw new SlipwayError("invalid", "Bad parameters: you must choose at least one stream");
+    }
+    const policy = parseLogConfig(entry.definition.hostConfig.LogConfig, this.#context.logPolicy);
+    if (policy.driver === "none") {
+      throw new SlipwayError("not-implemented", "configured logging driver does not support reading");
+    }
+    throw new SlipwayError("not-implemented", "logs cannot be read yet");
+  }
+
+  async resize(nameOrId: string, size: { readonly rows: number; readonly columns: number }): Promise<void> {
+    const entry = this.#running(nameOrId);
+    await this.#context.supervisor.resize(entry.id, size);
+    const attributes = { height: String(size.rows), width: String(size.columns) };
+    publishContainerEvent(this.#context, entry, "resize", attributes);
+  }
+
+  top(nameOrId: string, psArgs: string): Promise<ProcessTable> {
+    const entry = this.#running(nameOrId);
+    return processTable(containerProcesses(entry.state.pid), psArgs);
+  }
+
+  async list(options: {
     readonly all: boolean;
     readonly limit?: number;
     readonly size: boolean;
     readonly filters: Filters;
-  }): Promise<ContainerListItem[]>;
-  /** By ID, unique beginning of it, or name. Throws `not-found` as Docker words it. */
-  inspect(nameOrId: string, options?: { readonly size?: boolean }): Promise<ContainerListItem>;
-  /** Throws `not-modified` when it runs already. */
-  start(nameOrId: string): Promise<void>;
-  /** Throws `not-modified` when it is not running. `timeout` in seconds, -1 waits for ever. */
-  stop(nameOrId: string, options: { readonly signal?: string; readonly timeout?: number }): Promise<void>;
-  restart(nameOrId: string, options: { readonly signal?: string; readonly timeout?: number }): Promise<void>;
-  kill(nameOrId: string, signal: string): Promise<void>;
-  pause(nameOrId: string): Promise<void>;
-  unpause(nameOrId: string): Promise<void>;
-  rename(nameOrId: string, name: string): Promise<void>;
-  remove(nameOrId: string, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void>;
-  /** Resolves when the condition holds. `registered` is called once a later exit can no longer be missed. */
-  wait(
-    nameOrId: string,
-    options: {
-      readonly condition: "not-running" | "next-exit" | "removed";
-      readonly signal: AbortSignal;
-      readonly registered: () => void;
-    },
-  ): Promise<{ readonly exitCode: number; readonly error?: string }>;
-  attach(
-    nameOrId: string,
-    options: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean },
-  ): Promise<StdioSession>;
-  logs(nameOrId: string, query: LogQuery): Promise<AsyncIterable<LogRecord>>;
-  resize(nameOrId: string, size: { readonly rows: number; readonly columns: number }): Promise<void>;
-  top(
-    nameOrId: string,
-    psArgs: string,
-  ): Promise<{ readonly titles: readonly string[]; readonly processes: readonly (readonly string[])[] }>;
-  prune(filters: Filters): Promise<{ readonly removed: readonly string[]; readonly freedBytes: number }>;
+  }): Promise<ContainerListItem[]> {
+    const { index } = this.#context;
+    const resolve = (name: string): ContainerEntry => index.resolve(name);
+    const selected = selectContainers(index.all(), options, { store: this.#context.store, resolve });
+    const names = new Map<string, Image | undefined>();
+    return Promise.all(selected.map((entry) => listItemOf(this.#context, entry, { size: options.size, names })));
+  }
+
+  async inspect(nameOrId: string, options: { readonly size?: boolean } = {}): Promise<ContainerListItem> {
+    const entry = this.#resolve(nameOrId);
+    return listItemOf(this.#context, entry, { size: options.size === true, names: new Map() });
+  }
+
+  /** Removes what does not run. */
+  async prune(filters: Filters): Promise<{ readonly removed: readonly string[]; readonly freedBytes: number }> {
+    checkFilters(filters, ["label", "label!", "until"]);
+    const { index, now, store, lock } = this.#context;
+    const until = untilFilter(filters, now(), parseDuration);
+    const removed: string[] = [];
+    let freedBytes = 0;
+    for (const entry of index.all()) {
+      const { definition } = entry;
+      if (isAlive(entry.state.status) || entry.state.status === "restarting") continue;
+      if (until !== undefined && definition.created >= until) continue;
+      if (!labelsMatch(filters, definition.config.Labels ?? {})) continue;
+      const upper = store.layers.writable(definition.writableId)?.upper;
+      const bytes = upper === undefined ? 0 : await directorySize(upper);
+      const gone = await lock.with(entry.id, () => {
+        // It may have been started while its size was counted.
+        if (index.get(entry.id) === undefined || isAlive(entry.state.status)) return false;
+        removeEntry(this.#context, entry, { volumes: false });
+        return true;
+      });
+      if (!gone) continue;
+      removed.push(entry.id);
+      freedBytes += bytes;
+    }
+    const attributes = { reclaimed: String(freedBytes) };
+    this.#context.events.publish({ type: "container", action: "prune", id: "", attributes });
+    return { removed, freedBytes };
+  }
+
+  #resolve(nameOrId: string): ContainerEntry {
+    return this.#context.index.resolve(nameOrId);
+  }
+
+  #running(nameOrId: string): ContainerEntry {
+    const entry = this.#resolve(nameOrId);
+    if (!isAlive(entry.state.status)) {
+      throw new SlipwayError("conflict", `container ${entry.id} is not running`);
+    }
+    return entry;
+  }
+
+  #gone(entry: ContainerEntry): SlipwayError {
+    return new SlipwayError("not-found", `No such container: ${entry.name}`);
+  }
 }

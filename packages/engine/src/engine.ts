@@ -1,21 +1,31 @@
-import type { Logger } from "@slipway/base";
+import { existsSync } from "node:fs";
+import { errorMessage, KeyedLock, type Logger, randomId, shortId } from "@slipway/base";
 import type { Networks } from "@slipway/network";
 import type { LogPolicy, Supervisor } from "@slipway/runtime";
-import type { Store } from "@slipway/store";
-import type { ContainerService } from "./container-service.ts";
-import type { EventLog } from "./event-log.ts";
-import type { ExecService } from "./exec-service.ts";
-import type { ImageService } from "./image-service.ts";
-import type { NetworkService } from "./network-service.ts";
-import type { SystemService } from "./system-service.ts";
-import type { VolumeService } from "./volume-service.ts";
+import type { Root, Store } from "@slipway/store";
+import type { ContainerContext } from "./container-context.ts";
+import { ContainerIndex } from "./container-index.ts";
+import { isAlive } from "./container-life.ts";
+import { ContainerPaths } from "./container-paths.ts";
+import { ContainerService } from "./container-service.ts";
+import { ContainerTable } from "./container-table.ts";
+import { viewOf } from "./container-view.ts";
+import { EventLog } from "./event-log.ts";
+import { ExecService } from "./exec-service.ts";
+import { ImageService } from "./image-service.ts";
+import { NetworkService } from "./network-service.ts";
+import { PendingWork } from "./pending-work.ts";
+import { restoreContainers } from "./restore.ts";
+import { SystemService } from "./system-service.ts";
+import { VolumeService } from "./volume-service.ts";
 
 export interface EngineOptions<CacheEntry> {
+  /** Opened with the tables of `engineMigrations`. */
   readonly store: Store;
   readonly supervisor: Supervisor;
   readonly networks: Networks;
-  /** Absolute paths. Bundles and mount points lie below `execRoot`, what must survive a reboot below `dataRoot`. */
-  readonly paths: { readonly dataRoot: string; readonly execRoot: string };
+  /** Absolute. Bundles lie below `execRoot`, what must survive a reboot in the store's root. */
+  readonly paths: { readonly execRoot: string };
   readonly log: Logger;
   readonly version: { readonly version: string; readonly gitCommit: string; readonly buildTime: string };
   /** The OCI runtime, for `info`. */
@@ -25,6 +35,14 @@ export interface EngineOptions<CacheEntry> {
   /** For containers that do not ask for anything else; json-file, 10 MiB, 3 files unless given. */
   readonly logPolicy?: LogPolicy;
   readonly debug?: boolean;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+}
+
+export interface CloseOptions {
+  readonly stopContainers?: boolean;
+  /** Seconds for each container between its stop signal and its end by force. */
+  readonly timeout?: number;
 }
 
 /** The engine's services. Each satisfies the interface of the same name that the HTTP server declares. */
@@ -43,11 +61,125 @@ export interface Engine<CacheEntry> {
    */
   restore(): Promise<void>;
   /**
-   * Ends the engine. Containers go on running unless `stopContainers`; then each gets its stop signal and at most
-   * `timeout` seconds. Unfinished clean-ups are finished, or left to the next `restore`.
+   * Ends the engine's own work; store, supervisor and networks are the caller's to close. Containers go on running unless
+   * `stopContainers`. Clean-ups under way are finished.
    */
-  close(options?: { readonly stopContainers?: boolean; readonly timeout?: number }): Promise<void>;
+  close(options?: CloseOptions): Promise<void>;
 }
 
-/** Puts the services together; makes its tables, touches nothing else yet. */
-export declare function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): Engine<CacheEntry>;
+/** Puts the services together. It changes nothing before `restore`. */
+export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): Engine<CacheEntry> {
+  const { store, supervisor, networks, log } = options;
+  const now = options.now ?? Date.now;
+  const events = new EventLog(now);
+  const index = new ContainerIndex(new ContainerTable(store.database));
+  const cgroupVersion = existsSync("/sys/fs/cgroup/cgroup.controllers") ? 2 : 1;
+  const volumes = new VolumeService({
+    database: store.database,
+    root: store.paths.volumes,
+    trash: store.paths.trash,
+    events,
+    usersOf: (name) => index.all().flatMap((entry) => (mountsVolume(entry, name) ? [entry.id] : [])),
+    now,
+  });
+  const context: ContainerContext = {
+    store,
+    supervisor,
+    networks,
+    paths: new ContainerPaths(store.paths, options.paths.execRoot),
+    log,
+    events,
+    volumes,
+    index,
+    lock: new KeyedLock(),
+    cleanups: new PendingWork(),
+    logPolicy: options.logPolicy,
+    cgroupVersion,
+    now,
+  };
+  store.addRoots("engine", () => containerRoots(index));
+  const execs = new ExecService(context);
+  const containers = new ContainerService(context, {
+    onRun: () => {},
+    onEnd: (entry) => execs.forget(entry),
+  });
+  supervisor.onExit((exit) => (exit.execId === undefined ? containers.handleExit(exit) : execs.handleExit(exit)));
+  const images = new ImageService({
+    store,
+    events,
+    usersOf: (id) =>
+      index
+        .all()
+        .filter(({ definition }) => definition.imageId === id)
+        .map((entry) => ({ id: entry.id, running: isAlive(entry.state.status) })),
+    now,
+  });
+  const attached = (networkId: string) =>
+    index
+      .all()
+      .filter(({ endpoints }) => endpoints.some((endpoint) => endpoint.networkId === networkId))
+      .map((entry) => viewOf(context, entry));
+  const system = new SystemService<CacheEntry>({
+    ...{ store, events, containers, images, volumes, cgroupVersion },
+    cacheUsage: options.cacheUsage,
+    id: engineId(store),
+    version: options.version,
+    runtime: options.runtime,
+    debug: options.debug ?? false,
+  });
+  return {
+    ...{ containers, execs, images, volumes, system, events },
+    networks: new NetworkService({ networks, attached }),
+    restore: () => restore(context, containers),
+    close: (close = {}) => closeEngine(context, containers, close),
+  };
+}
+
+function mountsVolume(
+  entry: { readonly definition: { readonly mounts: readonly { readonly name?: string }[] } },
+  name: string,
+): boolean {
+  return entry.definition.mounts.some((mount) => mount.name === name);
+}
+
+/** Images of containers stay, named or not. */
+function* containerRoots(index: ContainerIndex): Generator<Root> {
+  for (const entry of index.all()) {
+    yield { kind: "image", id: entry.definition.imageId, reason: `container ${entry.name}` };
+  }
+}
+
+/** A name for this data root that lasts. */
+function engineId(store: Store): string {
+  const { database } = store;
+  const read = database.query<{ value: string }, []>("SELECT value FROM engine_facts WHERE key = 'id'");
+  database.query("INSERT OR IGNORE INTO engine_facts VALUES ('id', ?)").run(crypto.randomUUID());
+  return read.get()?.value ?? randomId();
+}
+
+async function restore(context: ContainerContext, containers: ContainerService): Promise<void> {
+  const wanted = await restoreContainers(context);
+  containers.watchRunning();
+  // Not waited for: the first request is answered while they come up.
+  for (const entry of wanted) {
+    const start = containers.start(entry.id).catch((error) => {
+      const fields = { container: shortId(entry.id), error: errorMessage(error) };
+      context.log.warn("a container could not be started with the engine", fields);
+    });
+    context.cleanups.add(start);
+  }
+}
+
+async function closeEngine(
+  context: ContainerContext,
+  containers: ContainerService,
+  options: CloseOptions,
+): Promise<void> {
+  containers.stopWatching();
+  if (options.stopContainers === true) {
+    const running = context.index.all().filter(({ state }) => isAlive(state.status) || state.status === "restarting");
+    const timeout = options.timeout ?? 10;
+    await Promise.all(running.map((entry) => containers.shutDown(entry.id, timeout)));
+  }
+  await context.cleanups.idle();
+}

@@ -1,13 +1,215 @@
-import type { StdioSession } from "@slipway/runtime";
+import { randomId, SlipwayError, shortId } from "@slipway/base";
+import type { ExitRecord, StdioSession } from "@slipway/runtime";
+import { mergeEnv, processEnv } from "./config-merge.ts";
+import { type ContainerContext, publishContainerEvent } from "./container-context.ts";
+import type { ContainerEntry } from "./container-index.ts";
+import { isAlive } from "./container-life.ts";
+import { userInRoot } from "./container-spec.ts";
 import type { ExecConfig, ExecState } from "./faces.ts";
 
-export declare class ExecService {
-  create(nameOrId: string, config: ExecConfig): Promise<string>;
-  inspect(execId: string): Promise<ExecState>;
-  /** Starts it; with `detach` there is no session. */
-  start(
+/** Milliseconds for which an exec that has ended can still be asked about. */
+const KEPT = 5 * 60_000;
+/** Execs of one container that have not been started: whoever makes more has forgotten them. */
+const MOST_WAITING = 1000;
+
+type Phase =
+  | { readonly kind: "created" }
+  | { readonly kind: "starting" }
+  | { readonly kind: "running"; readonly pid: number }
+  | { readonly kind: "ended"; readonly pid: number; readonly exitCode: number };
+
+interface Exec {
+  readonly id: string;
+  readonly entry: ContainerEntry;
+  readonly config: ExecConfig;
+  phase: Phase;
+  /** Set while it starts; an exit that arrives meanwhile waits for it. */
+  starting: Promise<void> | undefined;
+}
+
+/** What an exec that the engine runs for itself came to. */
+export interface ExecOutcome {
+  readonly exitCode: number;
+  readonly output: Uint8Array;
+}
+
+/** Further processes in running containers. They are known as long as this engine runs. */
+export class ExecService {
+  readonly #context: ContainerContext;
+  readonly #execs = new Map<string, Exec>();
+  readonly #ends = new Map<string, (exitCode: number) => void>();
+
+  constructor(context: ContainerContext) {
+    this.#context = context;
+  }
+
+  /** Throws `conflict` when the container is not running, or paused. */
+  async create(nameOrId: string, config: ExecConfig): Promise<string> {
+    const entry = this.#context.index.resolve(nameOrId);
+    assertUsable(entry);
+    if (config.Cmd.length === 0) throw new SlipwayError("invalid", "No exec command specified");
+    const texts = [...config.Cmd, ...(config.Env ?? []), config.User ?? "", config.WorkingDir ?? ""];
+    if (texts.some((text) => text.includes("\0"))) {
+      throw new SlipwayError("invalid", "arguments and environment cannot contain NUL");
+    }
+    if (entry.execIds.size >= MOST_WAITING) {
+      throw new SlipwayError("exhausted", `container ${entry.id} has ${entry.execIds.size} execs already`);
+    }
+    const exec: Exec = { id: randomId(), entry, config, phase: { kind: "created" }, starting: undefined };
+    this.#execs.set(exec.id, exec);
+    entry.execIds.add(exec.id);
+    this.#announce(exec, `exec_create: ${commandLine(config)}`);
+    return exec.id;
+  }
+
+  async inspect(execId: string): Promise<ExecState> {
+    const exec = this.#find(execId);
+    const { phase } = exec;
+    return {
+      id: exec.id,
+      containerId: exec.entry.id,
+      running: phase.kind === "running",
+      pid: phase.kind === "running" || phase.kind === "ended" ? phase.pid : 0,
+      ...(phase.kind === "ended" ? { exitCode: phase.exitCode } : {}),
+      config: exec.config,
+    };
+  }
+
+  /** Starts it; with `detach` there is no session. Throws `conflict` when it was started before. */
+  async start(
     execId: string,
     options: { readonly detach: boolean; readonly consoleSize?: { readonly rows: number; readonly columns: number } },
-  ): Promise<StdioSession | undefined>;
-  resize(execId: string, size: { readonly rows: number; readonly columns: number }): Promise<void>;
+  ): Promise<StdioSession | undefined> {
+    const exec = this.#find(execId);
+    if (exec.phase.kind === "ended") {
+      throw new SlipwayError("conflict", `Error: Exec command ${exec.id} has already run`);
+    }
+    if (exec.phase.kind !== "created") {
+      throw new SlipwayError("conflict", `Error: Exec command ${exec.id} is already running`);
+    }
+    assertUsable(exec.entry);
+    exec.phase = { kind: "starting" };
+    const started = Promise.withResolvers<void>();
+    exec.starting = started.promise;
+    try {
+      return await this.#launch(exec, options);
+    } finally {
+      exec.starting = undefined;
+      started.resolve();
+    }
+  }
+
+  async resize(execId: string, size: { readonly rows: number; readonly columns: number }): Promise<void> {
+    const exec = this.#find(execId);
+    await exec.starting;
+    if (exec.phase.kind !== "running") {
+      throw new SlipwayError("conflict", `cannot resize a process that is not running: exec ${shortId(exec.id)}`);
+    }
+    await this.#context.supervisor.resize(exec.entry.id, size, exec.id);
+  }
+
+  /** Called for each exit of an exec. */
+  async handleExit(exit: ExitRecord): Promise<void> {
+    const exec = this.#execs.get(exit.execId ?? "");
+    if (exec === undefined) return;
+    await exec.starting;
+    this.#end(exec, exit.exitCode);
+  }
+
+  /** All execs of a container have ended with it. */
+  forget(entry: ContainerEntry): void {
+    for (const exec of this.#execs.values()) if (exec.entry === entry) this.#end(exec, 137);
+    entry.execIds.clear();
+  }
+
+  async #launch(
+    exec: Exec,
+    options: { readonly detach: boolean; readonly consoleSize?: { readonly rows: number; readonly columns: number } },
+  ): Promise<StdioSession | undefined> {
+    const { supervisor } = this.#context;
+    const { config, entry } = exec;
+    let session: StdioSession | undefined;
+    try {
+      const request = this.#request(exec, options.consoleSize);
+      // Joined before it runs: nothing of its output is missed.
+      session = options.detach
+        ? undefined
+        : await supervisor.attach(entry.id, { execId: exec.id, stdin: config.AttachStdin === true });
+      const { pid } = await supervisor.exec(request);
+      exec.phase = { kind: "running", pid };
+      this.#announce(exec, `exec_start: ${commandLine(config)}`);
+      return session;
+    } catch (error) {
+      session?.detach();
+      const code = error instanceof SlipwayError ? error.details.exitCode : undefined;
+      this.#end(exec, typeof code === "number" ? code : 126);
+      throw error;
+    }
+  }
+
+  #request(exec: Exec, size: { readonly rows: number; readonly columns: number } | undefined) {
+    const { config, entry } = exec;
+    const own = entry.definition.config;
+    const rootPath = `/proc/${entry.state.pid}/root`;
+    const user = userInRoot(rootPath, config.User || (own.User ?? ""), entry.definition.hostConfig.GroupAdd ?? []);
+    const env = processEnv({ ...own, Tty: config.Tty === true }, own.Hostname ?? "");
+    const merged = mergeEnv(config.Env ?? [], env);
+    const console = size ?? sizeOf(config.ConsoleSize);
+    return {
+      containerId: entry.id,
+      execId: exec.id,
+      args: config.Cmd,
+      env: merged.some((each) => each.startsWith("HOME=")) ? merged : [...merged, `HOME=${user.home}`],
+      cwd: config.WorkingDir || own.WorkingDir || "/",
+      user,
+      terminal: config.Tty === true,
+      openStdin: config.AttachStdin === true,
+      privileged: config.Privileged === true || entry.definition.hostConfig.Privileged === true,
+      ...(console === undefined ? {} : { consoleSize: console }),
+    };
+  }
+
+  #end(exec: Exec, exitCode: number): void {
+    if (exec.phase.kind === "ended") return;
+    const pid = exec.phase.kind === "running" ? exec.phase.pid : 0;
+    exec.phase = { kind: "ended", pid, exitCode };
+    exec.entry.execIds.delete(exec.id);
+    this.#announce(exec, "exec_die", { exitCode: String(exitCode) });
+    this.#ends.get(exec.id)?.(exitCode);
+    setTimeout(() => this.#execs.delete(exec.id), KEPT).unref();
+  }
+
+  #announce(exec: Exec, action: string, attributes: Readonly<Record<string, string>> = {}): void {
+    publishContainerEvent(this.#context, exec.entry, action, { execID: exec.id, ...attributes });
+  }
+
+  #find(execId: string): Exec {
+    const exact = this.#execs.get(execId);
+    if (exact !== undefined) return exact;
+    const found = execId.length < 4 ? [] : [...this.#execs.values()].filter(({ id }) => id.startsWith(execId));
+    const [exec] = found;
+    if (exec !== undefined && found.length === 1) return exec;
+    throw new SlipwayError("not-found", `No such exec instance: ${execId}`);
+  }
+}
+
+function assertUsable(entry: ContainerEntry): void {
+  if (!isAlive(entry.state.status)) {
+    const what =
+      entry.state.status === "restarting" ? "is restarting, wait until the container is running" : "is not running";
+    throw new SlipwayError("conflict", `container ${entry.id} ${what}`);
+  }
+  if (entry.state.status === "paused") {
+    throw new SlipwayError("conflict", `container ${entry.id} is paused, unpause the container before exec`);
+  }
+}
+
+function commandLine(config: ExecConfig): string {
+  return config.Cmd.join(" ");
+}
+
+function sizeOf(size: ExecConfig["ConsoleSize"]): { rows: number; columns: number } | undefined {
+  return size === undefined || size === null || size[0] <= 0 || size[1] <= 0
+    ? undefined
+    : { rows: size[0], columns: size[1] };
 }

@@ -1,6 +1,21 @@
-import type { HistoryEntry, ImageId } from "@slipway/oci";
-import type { Image } from "@slipway/store";
-import type { Filters } from "./filters.ts";
+import { randomId, SlipwayError } from "@slipway/base";
+import {
+  familiarReference,
+  type HistoryEntry,
+  hostPlatform,
+  type ImageConfig,
+  type ImageId,
+  parsePlatform,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+} from "@slipway/oci";
+import type { Image, Lease, Store } from "@slipway/store";
+import type { EventLog } from "./event-log.ts";
+import { booleanFilter, checkFilters, type Filters } from "./filters.ts";
+import { applyChanges } from "./image-changes.ts";
+import { selectImages } from "./image-list.ts";
+import { erase, type ImageUser, type RemovedItem, removeImage } from "./image-removal.ts";
 
 export interface ImageHistoryItem extends HistoryEntry {
   readonly id: ImageId | "<missing>";
@@ -8,43 +23,169 @@ export interface ImageHistoryItem extends HistoryEntry {
   readonly tags: readonly string[];
 }
 
-export declare class ImageService {
-  list(options: {
+export interface ImageDependencies {
+  readonly store: Store;
+  readonly events: EventLog;
+  /** The containers made from an image. */
+  readonly usersOf: (id: ImageId) => readonly ImageUser[];
+  readonly now: () => number;
+}
+
+export interface ImportOptions {
+  readonly reference?: string;
+  readonly message: string;
+  readonly changes: readonly string[];
+  readonly platform?: string;
+  readonly signal: AbortSignal;
+}
+
+type Progress = (progress: { readonly id: string; readonly current: number; readonly total: number }) => void;
+
+/** Images as the API sees them, over the store. */
+export class ImageService {
+  readonly #deps: ImageDependencies;
+
+  constructor(deps: ImageDependencies) {
+    this.#deps = deps;
+  }
+
+  async list(options: {
     readonly all: boolean;
     readonly filters: Filters;
-  }): Promise<{ readonly image: Image; readonly containers: number }[]>;
-  inspect(nameOrId: string): Promise<Image>;
-  history(nameOrId: string): Promise<ImageHistoryItem[]>;
-  tag(nameOrId: string, repository: string, tag: string | undefined): Promise<void>;
-  remove(
-    nameOrId: string,
-    options: { readonly force: boolean; readonly noPrune: boolean },
-  ): Promise<{ readonly untagged?: string; readonly deleted?: string }[]>;
-  load(
+  }): Promise<{ readonly image: Image; readonly containers: number }[]> {
+    const { store, usersOf, now } = this.#deps;
+    const selected = selectImages(store.images, options.filters, now());
+    return selected.map((image) => ({ image, containers: usersOf(image.id).length }));
+  }
+
+  async inspect(nameOrId: string): Promise<Image> {
+    return this.#deps.store.images.resolve(nameOrId);
+  }
+
+  /** Newest step first. Only the topmost has the image's ID: the steps below were never images here. */
+  async history(nameOrId: string): Promise<ImageHistoryItem[]> {
+    const { store } = this.#deps;
+    const image = store.images.resolve(nameOrId);
+    const sizes = image.layers.map((chainId) => store.layers.get(chainId)?.size ?? 0);
+    const steps = historyOf(image);
+    let layer = 0;
+    const items = steps.map((step): ImageHistoryItem => {
+      const size = step.empty_layer === true ? 0 : (sizes[layer++] ?? 0);
+      return { ...step, id: "<missing>", size, tags: [] };
+    });
+    const top = items.at(-1);
+    if (top !== undefined) items[items.length - 1] = { ...top, id: image.id, tags: image.names.map(familiarReference) };
+    return items.reverse();
+  }
+
+  /** Throws `invalid` for names that cannot be. */
+  async tag(nameOrId: string, repository: string, tag: string | undefined): Promise<void> {
+    const { store, events } = this.#deps;
+    const image = store.images.resolve(nameOrId);
+    const name = withDefaultTag(parseReference(tag ? `${repository}:${tag}` : repository));
+    if (name.digest !== undefined) {
+      throw new SlipwayError("invalid", "refusing to create a tag with a digest reference");
+    }
+    store.images.tag(image.id, name);
+    const attributes = { name: familiarReference(name) };
+    events.publish({ type: "image", action: "tag", id: image.id, attributes });
+  }
+
+  remove(nameOrId: string, options: { readonly force: boolean; readonly noPrune: boolean }): Promise<RemovedItem[]> {
+    return removeImage(this.#deps, nameOrId, options);
+  }
+
+  async load(
     archive: ReadableStream<Uint8Array>,
-    options: {
-      readonly signal: AbortSignal;
-      readonly onProgress: (progress: {
-        readonly id: string;
-        readonly current: number;
-        readonly total: number;
-      }) => void;
-    },
-  ): Promise<{ readonly id: ImageId; readonly names: readonly string[] }[]>;
-  save(nameOrIds: readonly string[], options: { readonly signal: AbortSignal }): Promise<ReadableStream<Uint8Array>>;
-  /** A root file system tar, compressed or not, becomes an image of one layer. */
-  import(
-    tar: ReadableStream<Uint8Array>,
-    options: {
-      readonly reference?: string;
-      readonly message: string;
-      readonly changes: readonly string[];
-      readonly platform?: string;
-      readonly signal: AbortSignal;
-    },
-  ): Promise<ImageId>;
-  prune(filters: Filters): Promise<{
-    readonly removed: readonly { readonly untagged?: string; readonly deleted?: string }[];
-    readonly freedBytes: number;
-  }>;
+    options: { readonly signal: AbortSignal; readonly onProgress: Progress },
+  ): Promise<{ readonly id: ImageId; readonly names: readonly string[] }[]> {
+    const loaded = await this.#deps.store.images.load(archive, options);
+    return loaded.map(({ image, names }) => {
+      this.#deps.events.publish({ type: "image", action: "load", id: image.id, attributes: { name: image.id } });
+      return { id: image.id, names: names.map(familiarReference) };
+    });
+  }
+
+  async save(
+    nameOrIds: readonly string[],
+    options: { readonly signal: AbortSignal },
+  ): Promise<ReadableStream<Uint8Array>> {
+    const { store, events } = this.#deps;
+    const stream = await store.images.save(nameOrIds, options);
+    for (const nameOrId of nameOrIds) {
+      const image = store.images.find(nameOrId);
+      if (image === undefined) continue;
+      events.publish({ type: "image", action: "save", id: image.id, attributes: { name: nameOrId } });
+    }
+    return stream;
+  }
+
+  /** A root file system tar, compressed or not, becomes an image of one layer. Throws `corrupt` or `invalid` for no tar. */
+  async import(tar: ReadableStream<Uint8Array>, options: ImportOptions): Promise<ImageId> {
+    const { store, events, now } = this.#deps;
+    const names = options.reference ? [importName(options.reference)] : [];
+    const config = applyChanges({}, options.changes);
+    const platform = options.platform ? parsePlatform(options.platform) : hostPlatform();
+    await using lease = store.leases.open("import");
+    const blob = await ingest(store, tar, lease, options.signal);
+    const layer = await store.layers.fromTar({ blob, lease, signal: options.signal });
+    const created = new Date(now()).toISOString();
+    const document: ImageConfig = {
+      ...platform,
+      created,
+      config,
+      diffIds: [layer.diffId],
+      history: [{ created, comment: options.message || "Imported from -" }],
+    };
+    const image = await store.images.put({ config: document, names, lease });
+    events.publish({ type: "image", action: "import", id: image.id, attributes: { name: image.id } });
+    return image.id;
+  }
+
+  /** Images without a name; with the filter `dangling=false` all that no container needs. */
+  async prune(filters: Filters): Promise<{ readonly removed: readonly RemovedItem[]; readonly freedBytes: number }> {
+    checkFilters(filters, ["dangling", "label", "label!", "until"]);
+    const { store, usersOf, events, now } = this.#deps;
+    const { dangling: _, ...rest } = filters;
+    const onlyDangling = booleanFilter(filters, "dangling") ?? true;
+    const removed: RemovedItem[] = [];
+    for (const image of selectImages(store.images, rest, now())) {
+      if ((onlyDangling && image.names.length > 0) || usersOf(image.id).length > 0) continue;
+      removed.push(...image.names.map((name) => ({ untagged: familiarReference(name) })));
+      removed.push(...(await erase(this.#deps, image, { noPrune: true })));
+    }
+    const collected = await store.collect();
+    const layers = collected.removed.filter(({ kind }) => kind === "layer").map(({ id }) => ({ deleted: id }));
+    const attributes = { reclaimed: String(collected.freedBytes) };
+    events.publish({ type: "image", action: "prune", id: "", attributes });
+    return { removed: [...removed, ...layers], freedBytes: collected.freedBytes };
+  }
+}
+
+/** The steps of an image, one for each layer at least: what says nothing about its layers still has them. */
+function historyOf(image: Image): readonly HistoryEntry[] {
+  const { history, created } = image.config;
+  const missing = image.layers.length - history.filter((step) => step.empty_layer !== true).length;
+  const filler = { ...(created === undefined ? {} : { created }), created_by: "" };
+  return missing > 0 ? [...Array.from({ length: missing }, () => filler), ...history] : history;
+}
+
+function importName(text: string): Reference {
+  const name = withDefaultTag(parseReference(text));
+  if (name.digest !== undefined) throw new SlipwayError("invalid", "cannot import digest reference");
+  return name;
+}
+
+async function ingest(store: Store, tar: ReadableStream<Uint8Array>, lease: Lease, signal: AbortSignal) {
+  const writer = await store.blobs.ingest({ key: `import-${randomId()}`, lease });
+  try {
+    for await (const chunk of tar) {
+      signal.throwIfAborted();
+      await writer.write(chunk);
+    }
+    return (await writer.commit()).digest;
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  }
 }

@@ -1,7 +1,13 @@
-import type { Image } from "@slipway/store";
-import type { ContainerListItem } from "./container-service.ts";
+import { readFileSync } from "node:fs";
+import { availableParallelism, hostname, release, totalmem } from "node:os";
+import type { Image, Store } from "@slipway/store";
+import type { ContainerService } from "./container-service.ts";
+import type { ContainerListItem } from "./container-view.ts";
+import type { EventLog } from "./event-log.ts";
 import type { EngineEvent, Volume } from "./faces.ts";
-import type { Filters } from "./filters.ts";
+import { checkFilters, type Filters } from "./filters.ts";
+import type { ImageService } from "./image-service.ts";
+import type { VolumeService } from "./volume-service.ts";
 
 export interface SystemInfo {
   readonly id: string;
@@ -22,21 +28,129 @@ export interface SystemInfo {
   readonly debug: boolean;
 }
 
-export declare class SystemService<CacheRecord> {
-  info(): Promise<SystemInfo>;
-  version(): { readonly version: string; readonly gitCommit: string; readonly buildTime: string };
-  diskUsage(): Promise<{
+export interface SystemDependencies<CacheEntry> {
+  readonly store: Store;
+  readonly events: EventLog;
+  readonly containers: ContainerService;
+  readonly images: ImageService;
+  readonly volumes: VolumeService;
+  readonly cacheUsage: () => Promise<readonly CacheEntry[]>;
+  readonly id: string;
+  readonly cgroupVersion: 1 | 2;
+  readonly version: { readonly version: string; readonly gitCommit: string; readonly buildTime: string };
+  readonly runtime: SystemInfo["runtime"];
+  readonly debug: boolean;
+}
+
+const EVENT_FILTERS = [
+  "builder",
+  "config",
+  "container",
+  "daemon",
+  "event",
+  "image",
+  "label",
+  "label!",
+  "network",
+  "node",
+  "plugin",
+  "scope",
+  "secret",
+  "service",
+  "type",
+  "volume",
+];
+
+/** What is known of the engine as a whole. */
+export class SystemService<CacheEntry> {
+  readonly #deps: SystemDependencies<CacheEntry>;
+
+  constructor(deps: SystemDependencies<CacheEntry>) {
+    this.#deps = deps;
+  }
+
+  async info(): Promise<SystemInfo> {
+    const { store, containers, cgroupVersion, runtime, debug, id } = this.#deps;
+    const counts = containers.counts();
+    return {
+      id,
+      name: hostname(),
+      dataRoot: store.root,
+      containers: counts,
+      images: store.images.list().length,
+      cpus: availableParallelism(),
+      memoryBytes: totalmem(),
+      kernelVersion: release(),
+      operatingSystem: operatingSystem(),
+      architecture: process.arch === "arm64" ? "aarch64" : "x86_64",
+      cgroupVersion,
+      cgroupDriver: "cgroupfs",
+      runtime,
+      securityOptions: ["name=seccomp,profile=builtin", ...(cgroupVersion === 2 ? ["name=cgroupns"] : [])],
+      warnings: [],
+      debug,
+    };
+  }
+
+  version(): { readonly version: string; readonly gitCommit: string; readonly buildTime: string } {
+    return this.#deps.version;
+  }
+
+  async diskUsage(): Promise<{
     readonly layersBytes: number;
     readonly images: readonly { readonly image: Image; readonly containers: number; readonly sharedBytes: number }[];
     readonly containers: readonly ContainerListItem[];
     readonly volumes: readonly { readonly volume: Volume; readonly bytes: number; readonly references: number }[];
-    readonly cache: readonly CacheRecord[];
-  }>;
-  /** Past events since `since`, then live ones until `until` or the signal. Nanoseconds. */
+    readonly cache: readonly CacheEntry[];
+  }> {
+    const { store, containers, images, volumes, cacheUsage } = this.#deps;
+    const [listed, items, mounted, cache] = await Promise.all([
+      images.list({ all: true, filters: {} }),
+      containers.list({ all: true, size: true, filters: {} }),
+      volumes.usage(),
+      cacheUsage(),
+    ]);
+    const shared = sharedBytes(
+      store,
+      listed.map(({ image }) => image),
+    );
+    return {
+      layersBytes: store.usage().layerBytes,
+      images: listed.map(({ image, containers }) => ({ image, containers, sharedBytes: shared(image) })),
+      containers: items,
+      volumes: mounted,
+      cache,
+    };
+  }
+
+  /** Past events since `since`, then live ones until `until` or the signal. Nanoseconds. Throws `invalid` for unknown filters. */
   events(options: {
     readonly since?: bigint;
     readonly until?: bigint;
     readonly filters: Filters;
     readonly signal: AbortSignal;
-  }): AsyncIterable<EngineEvent>;
+  }): AsyncIterable<EngineEvent> {
+    checkFilters(options.filters, EVENT_FILTERS);
+    return this.#deps.events.read(options);
+  }
+}
+
+/** Bytes of an image's layers that other images have too. */
+function sharedBytes(store: Store, images: readonly Image[]): (image: Image) => number {
+  const counts = new Map<string, number>();
+  for (const image of images) {
+    for (const layer of new Set(image.layers)) counts.set(layer, (counts.get(layer) ?? 0) + 1);
+  }
+  return (image) =>
+    image.layers
+      .filter((layer) => (counts.get(layer) ?? 0) > 1)
+      .reduce((sum, layer) => sum + (store.layers.get(layer)?.size ?? 0), 0);
+}
+
+function operatingSystem(): string {
+  try {
+    return /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? "Linux";
+  } catch {
+    return "Linux";
+  }
 }

@@ -1,0 +1,123 @@
+import { hostname as hostName } from "node:os";
+import { randomId, Scope, SlipwayError, shortId } from "@slipway/base";
+import { formatPlatform, hostPlatform, parsePlatform, platformMatches } from "@slipway/oci";
+import type { Image } from "@slipway/store";
+import { commandOf, mergeConfig } from "./config-merge.ts";
+import { type ContainerContext, publishContainerEvent } from "./container-context.ts";
+import type { ContainerEntry } from "./container-index.ts";
+import { decideMounts } from "./container-mounts.ts";
+import { generateName, parseContainerName } from "./container-name.ts";
+import type { ContainerDefinition } from "./container-table.ts";
+import type { ContainerConfig, CreateContainer, HostConfig } from "./faces.ts";
+import { checkConfig, checkHostConfig, completeHostConfig } from "./host-config.ts";
+import { parseNetworkMode } from "./network-mode.ts";
+import { wishedPorts } from "./port-spec.ts";
+import { readSecurityOptions } from "./security-options.ts";
+
+/**
+ * Makes a container: everything is checked and decided here, so that its start has little left to do. Throws `invalid`,
+ * `not-found` (image, network, container to share with) and `conflict` (name).
+ */
+export async function createContainer(
+  context: ContainerContext,
+  request: CreateContainer,
+): Promise<{ readonly entry: ContainerEntry; readonly warnings: readonly string[] }> {
+  const name = request.name === undefined || request.name === "" ? undefined : parseContainerName(request.name);
+  if (name !== undefined) context.index.assertFree(name);
+  const platform = request.platform ? parsePlatform(request.platform) : undefined;
+  const image = context.store.images.resolve(request.config.Image, platform);
+  const hostConfig = completeHostConfig(request.hostConfig, context.cgroupVersion);
+  const merged = mergeConfig(request.config, image.config.config);
+  check(context, merged, hostConfig);
+  checkNetworks(context, hostConfig, request.networks);
+
+  const id = randomId();
+  const config = withHostname(context, merged, hostConfig, id);
+  const top = image.layers.at(-1);
+  await using undo = new Scope();
+  const lease = undo.use(context.store.leases.open(`create container ${shortId(id)}`));
+  const mounts = await decideMounts(context, { config, hostConfig, top });
+  undo.defer(() => {
+    if (context.index.get(id) === undefined) {
+      context.volumes.removeAnonymous(mounts.flatMap((mount) => (mount.anonymous && mount.name ? [mount.name] : [])));
+    }
+  });
+  const writable = await context.store.layers.prepare(top, lease, { persistent: true });
+  undo.defer(async () => {
+    if (context.index.get(id) === undefined) await context.store.layers.discard(writable);
+  });
+
+  const definition: ContainerDefinition = {
+    id,
+    created: context.now(),
+    imageId: image.id,
+    config,
+    hostConfig,
+    networks: request.networks,
+    ...commandOf(config),
+    mounts,
+    writableId: writable.id,
+  };
+  const entry = context.index.create(definition, name ?? generateName((each) => context.index.isTaken(each)));
+  entry.writable = writable;
+  publishContainerEvent(context, entry, "create");
+  return { entry, warnings: warningsOf(image, request.platform) };
+}
+
+function check(context: ContainerContext, config: ContainerConfig, hostConfig: HostConfig): void {
+  checkConfig(config);
+  checkHostConfig(hostConfig);
+  wishedPorts(config, hostConfig);
+  readSecurityOptions(hostConfig.SecurityOpt ?? []);
+  for (const mode of [hostConfig.PidMode, hostConfig.IpcMode]) {
+    // A container to share with must be known now; whether it runs is asked at the start.
+    if (mode?.startsWith("container:")) context.index.resolve(mode.slice("container:".length));
+  }
+}
+
+function checkNetworks(context: ContainerContext, hostConfig: HostConfig, networks: CreateContainer["networks"]): void {
+  const mode = parseNetworkMode(hostConfig.NetworkMode ?? "");
+  if (mode.kind === "container") context.index.resolve(mode.container);
+  if (mode.kind === "network" && context.networks.find(mode.name) === undefined) {
+    throw new SlipwayError("not-found", `network ${mode.name} not found`);
+  }
+  const others = Object.keys(networks).filter((name) => name !== "default" && name !== hostConfig.NetworkMode);
+  if (others.length > 0) {
+    throw new SlipwayError(
+      "not-implemented",
+      `a container joins one network so far; ${others.join(", ")} too is not possible`,
+    );
+  }
+}
+
+/** The host's name with the host's UTS namespace, that of the container whose network is shared, else the short ID. */
+function withHostname(
+  context: ContainerContext,
+  config: ContainerConfig,
+  hostConfig: HostConfig,
+  id: string,
+): ContainerConfig {
+  const mode = parseNetworkMode(hostConfig.NetworkMode ?? "");
+  if (config.Hostname) {
+    if (hostConfig.UTSMode === "host") {
+      throw new SlipwayError("invalid", "conflicting options: hostname and the UTS mode");
+    }
+    if (mode.kind === "container") {
+      throw new SlipwayError("invalid", "conflicting options: hostname and the network mode");
+    }
+    return config;
+  }
+  if (mode.kind === "container") {
+    const shared = context.index.resolve(mode.container).definition.config;
+    return { ...config, Hostname: shared.Hostname ?? "" };
+  }
+  return { ...config, Hostname: mode.kind === "host" || hostConfig.UTSMode === "host" ? hostName() : shortId(id) };
+}
+
+function warningsOf(image: Image, platform: string | undefined): string[] {
+  const host = hostPlatform();
+  if (platform !== undefined || platformMatches(host, image.config)) return [];
+  return [
+    `The requested image's platform (${formatPlatform(image.config)}) does not match the detected host platform (${formatPlatform(host)}) and no specific platform was requested`,
+  ];
+}

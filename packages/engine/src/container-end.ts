@@ -1,0 +1,117 @@
+import { rm } from "node:fs/promises";
+import { errnoOf, errorMessage, shortId } from "@slipway/base";
+import type { ExitRecord } from "@slipway/runtime";
+import { unmount } from "@slipway/sys";
+import { type ContainerContext, publishContainerEvent } from "./container-context.ts";
+import { type ContainerEntry, exitEvent } from "./container-index.ts";
+import { isAlive, next } from "./container-life.ts";
+import { readRestartPolicy, restartDelay, restartsAfter } from "./restart-policy.ts";
+
+/**
+ * Undoes a start: what runtime and supervisor keep, network, mount, bundle. Again does nothing. It never fails: what is
+ * left over is found and undone by the engine's next start.
+ */
+export async function tearDown(context: ContainerContext, entry: ContainerEntry): Promise<void> {
+  const attempt = async (what: string, work: () => unknown): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      context.log.warn(`${what} of a container failed`, { container: shortId(entry.id), error: errorMessage(error) });
+    }
+  };
+  await Promise.all([
+    attempt("releasing the network", () => context.networks.release(entry.id)),
+    attempt("deleting the runtime state", () => context.supervisor.delete(entry.id)),
+  ]);
+  await attempt("unmounting the root", () => unmountRoot(context, entry));
+  await attempt("removing the bundle", () => rm(context.paths.bundle(entry.id), { recursive: true, force: true }));
+  entry.endpoints = [];
+}
+
+function unmountRoot(context: ContainerContext, entry: ContainerEntry): void {
+  const writable = entry.writable ?? context.store.layers.writable(entry.definition.writableId);
+  if (writable === undefined) return;
+  try {
+    // Lazily: a process that looks into the directory from outside must not keep the container from ending.
+    unmount(writable.merged, { lazy: true });
+  } catch (error) {
+    if (errnoOf(error) !== "EINVAL" && errnoOf(error) !== "ENOENT") throw error;
+  }
+}
+
+/**
+ * A container's process has ended: the new state is committed, then announced, then everybody who waits is told, and only
+ * then is the rest cleaned up, while nobody waits. `restart` starts it again after the policy's delay.
+ */
+export function endRun(
+  context: ContainerContext,
+  entry: ContainerEntry,
+  exit: ExitRecord,
+  restart: (entry: ContainerEntry, delay: number) => void,
+): void {
+  if (!isAlive(entry.state.status)) return;
+  const { hostConfig } = entry.definition;
+  const { state, manuallyStopped } = entry;
+  const run = { exitCode: exit.exitCode, manuallyStopped, restartCount: state.restartCount };
+  const again = restartsAfter(readRestartPolicy(hostConfig.RestartPolicy), run);
+  const duration = exit.finishedAt - (state.startedAt ?? exit.finishedAt);
+  const event = exitEvent(exit, again);
+  const removes = hostConfig.AutoRemove === true && !again;
+  // One that removes itself has no state to keep: its row goes in the same step.
+  const last = next(state, event);
+  const endpoints = entry.endpoints;
+  if (!removes) context.index.apply(entry, event);
+  if (exit.oomKilled) publishContainerEvent(context, entry, "oom");
+  const execDuration = String(Math.max(0, Math.floor(duration / 1000)));
+  publishContainerEvent(context, entry, "die", { exitCode: String(exit.exitCode), execDuration });
+  entry.execIds.clear();
+  if (removes) {
+    removeEntry(context, entry, { volumes: true, last });
+    return;
+  }
+  cleanUp(context, entry, async () => {
+    await tearDown(context, entry);
+    for (const endpoint of endpoints) {
+      const attributes = { container: entry.id, name: endpoint.networkName, type: "bridge" };
+      context.events.publish({ type: "network", action: "disconnect", id: endpoint.networkId, attributes });
+    }
+  });
+  if (again) restart(entry, restartDelay(entry.restart?.delay, duration));
+}
+
+/**
+ * Takes a container out of the database; its files follow while nobody waits. A crash in between leaves a writable layer,
+ * directories and mounts without a container, which the engine's next start removes.
+ */
+export function removeEntry(
+  context: ContainerContext,
+  entry: ContainerEntry,
+  options: { readonly volumes: boolean; readonly last?: ContainerEntry["state"] },
+): void {
+  const { definition } = entry;
+  const anonymous = definition.mounts.flatMap(({ anonymous, name }) => (anonymous && name !== undefined ? [name] : []));
+  context.index.remove(entry, options.last);
+  publishContainerEvent(context, entry, "destroy");
+  cleanUp(context, entry, async () => {
+    await tearDown(context, entry);
+    const writable = entry.writable ?? context.store.layers.writable(definition.writableId);
+    if (writable !== undefined) await context.store.layers.discard(writable);
+    if (options.volumes) context.volumes.removeAnonymous(anonymous);
+    await rm(context.paths.home(entry.id), { recursive: true, force: true });
+  });
+}
+
+/** Runs a clean-up after all earlier ones of the container; a start waits for it, and so does the engine's end. */
+function cleanUp(context: ContainerContext, entry: ContainerEntry, work: () => Promise<void>): void {
+  const run = async (): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      context.log.warn("cleaning up after a container failed", {
+        container: shortId(entry.id),
+        error: errorMessage(error),
+      });
+    }
+  };
+  entry.teardown = context.cleanups.add(entry.teardown.then(run));
+}

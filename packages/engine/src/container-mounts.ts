@@ -1,0 +1,175 @@
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { errnoOf, isError, SlipwayError } from "@slipway/base";
+import type { ChainId } from "@slipway/oci";
+import type { Mount } from "@slipway/runtime";
+import { resolveInRoot } from "@slipway/sys";
+import type { ContainerContext } from "./container-context.ts";
+import type { DecidedMount } from "./container-table.ts";
+import { copyUp } from "./copy-up.ts";
+import type { ContainerConfig, HostConfig, Volume } from "./faces.ts";
+import { type MountRequest, requestedMounts } from "./mount-spec.ts";
+
+type Context = Pick<ContainerContext, "volumes" | "store" | "index">;
+
+/**
+ * Decides every mount of a new container: its own, those of `VolumesFrom`, and anonymous volumes for what the image
+ * declares. Volumes are made, and filled from the image, here. Throws `invalid` for a source that is missing.
+ */
+export async function decideMounts(
+  context: Context,
+  wanted: { readonly config: ContainerConfig; readonly hostConfig: HostConfig; readonly top: ChainId | undefined },
+): Promise<DecidedMount[]> {
+  const decided = new Map<string, DecidedMount>();
+  for (const mount of inheritedMounts(context, wanted.hostConfig.VolumesFrom ?? [])) {
+    decided.set(mount.destination, mount);
+  }
+  for (const request of requestedMounts(wanted.hostConfig)) {
+    decided.set(request.destination, await decide(context, request, wanted.top));
+  }
+  for (const path of Object.keys(wanted.config.Volumes ?? {})) {
+    const request = anonymous(path);
+    if (!decided.has(request.destination)) {
+      decided.set(request.destination, await decide(context, request, wanted.top));
+    }
+  }
+  return [...decided.values()];
+}
+
+function anonymous(path: string): MountRequest {
+  const [request] = requestedMounts({ Binds: [path] });
+  if (request === undefined) throw new SlipwayError("invalid", `invalid volume specification: '${path}'`);
+  return request;
+}
+
+/** `container[:ro|rw]`: what it mounts from volumes and the host is mounted here too. */
+function inheritedMounts(context: Context, sources: readonly string[]): DecidedMount[] {
+  return sources.flatMap((source) => {
+    const [name = "", mode = "rw"] = source.split(":");
+    if (!["ro", "rw", "z", "Z"].includes(mode)) throw new SlipwayError("invalid", `invalid mode: ${mode}`);
+    const { mounts } = context.index.resolve(name).definition;
+    return mounts
+      .filter((mount) => mount.type !== "tmpfs")
+      .map(({ anonymous: _, ...mount }) => ({ ...mount, readWrite: mount.readWrite && mode !== "ro" }));
+  });
+}
+
+async function decide(context: Context, request: MountRequest, top: ChainId | undefined): Promise<DecidedMount> {
+  switch (request.kind) {
+    case "bind":
+      return decideBind(request);
+    case "tmpfs":
+      return {
+        type: "tmpfs",
+        source: "",
+        destination: request.destination,
+        mode: "",
+        readWrite: !request.readOnly,
+        propagation: "",
+        options: request.options,
+        ...(request.fromMap ? { hidden: true } : {}),
+      };
+    case "volume":
+      return decideVolume(context, request, top);
+  }
+}
+
+function decideBind(request: MountRequest & { kind: "bind" }): DecidedMount {
+  if (!request.createSource && !existsSync(request.source)) throw missingSource(request.source);
+  return {
+    type: "bind",
+    source: request.source,
+    destination: request.destination,
+    mode: request.mode,
+    readWrite: !request.readOnly,
+    propagation: request.propagation,
+    options: [request.recursive ? "rbind" : "bind"],
+    createSource: request.createSource,
+  };
+}
+
+function missingSource(source: string): SlipwayError {
+  return new SlipwayError(
+    "invalid",
+    `invalid mount config for type "bind": bind source path does not exist: ${source}`,
+    {
+      hint: "Create it first; only -v makes a missing directory.",
+    },
+  );
+}
+
+async function decideVolume(
+  context: Context,
+  request: MountRequest & { kind: "volume" },
+  top: ChainId | undefined,
+): Promise<DecidedMount> {
+  const { volumes, store } = context;
+  const { name, labels, options, driver } = request;
+  const volume: Volume =
+    name === undefined
+      ? await volumes.createAnonymous(labels)
+      : await volumes.create({ name, labels, options, driver });
+  if (request.copyUp && top !== undefined) {
+    await volumes.whileLocked(volume.name, async () => {
+      await copyUp(await store.layers.view(top), request.destination, volume.mountpoint);
+    });
+  }
+  return {
+    type: "volume",
+    name: volume.name,
+    source: volume.mountpoint,
+    destination: request.destination,
+    driver: volume.driver,
+    mode: request.mode === "" ? "z" : request.mode,
+    readWrite: !request.readOnly,
+    propagation: "",
+    options: ["rbind"],
+    ...(request.subpath === undefined ? {} : { subpath: request.subpath }),
+    ...(name === undefined ? { anonymous: true } : {}),
+  };
+}
+
+/** The mounts for the runtime, with every source there. Throws `invalid` for a source that has gone since. */
+export function runtimeMounts(mounts: readonly DecidedMount[]): Mount[] {
+  return mounts.map((mount) => {
+    const access = mount.readWrite ? "rw" : "ro";
+    if (mount.type === "tmpfs") {
+      return { type: "tmpfs", source: "tmpfs", target: mount.destination, options: [...mount.options, access] };
+    }
+    const propagation = mount.propagation === "" ? "rprivate" : mount.propagation;
+    return {
+      type: "bind",
+      source: sourceOf(mount),
+      target: mount.destination,
+      options: [...mount.options, access, propagation],
+    };
+  });
+}
+
+function sourceOf(mount: DecidedMount): string {
+  if (mount.type === "volume") {
+    // Whoever can write to the volume can put links there: they are followed inside it, never out.
+    return mount.subpath === undefined ? mount.source : insideVolume(mount.source, mount.subpath);
+  }
+  if (existsSync(mount.source)) return mount.source;
+  if (mount.createSource !== true) throw missingSource(mount.source);
+  try {
+    mkdirSync(mount.source, { recursive: true, mode: 0o755 });
+  } catch (error) {
+    throw new SlipwayError("invalid", `error while creating mount source path '${mount.source}': ${errnoOf(error)}`, {
+      cause: error,
+    });
+  }
+  return mount.source;
+}
+
+function insideVolume(root: string, subpath: string): string {
+  try {
+    return resolveInRoot(root, subpath);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT" || isError(error)) throw error;
+    throw new SlipwayError("invalid", `cannot access path ${join(root, subpath)}: it does not exist in the volume`, {
+      cause: error,
+    });
+  }
+}

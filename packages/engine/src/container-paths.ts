@@ -1,0 +1,49 @@
+import { join } from "node:path";
+import type { StorePaths } from "@slipway/store";
+
+/** Where a container's files lie: this file owns the layout. */
+export class ContainerPaths {
+  readonly #containers: string;
+  readonly #bundles: string;
+
+  constructor(store: Pick<StorePaths, "containers">, execRoot: string) {
+    this.#containers = store.containers;
+    this.#bundles = join(execRoot, "containers");
+  }
+
+  /** Directory of all bundles. Gone after a reboot, made again by each start. */
+  get bundles(): string {
+    return this.#bundles;
+  }
+
+  /** Directory of what outlives a reboot: logs. */
+  get containers(): string {
+    return this.#containers;
+  }
+
+  home(id: string): string {
+    return join(this.#containers, id);
+  }
+
+  /** config.json, the supervisor's files, and the three files that the engine makes for `/etc`. */
+  bundle(id: string): string {
+    return join(this.#bundles, id);
+  }
+
+  /** The newest of its log files. */
+  log(id: string): string {
+    return join(this.#containers, id, `${id}-json.log`);
+  }
+
+  hostname(id: string): string {
+    return join(this.#bundles, id, "hostname");
+  }
+
+  hosts(id: string): string {
+    return join(this.#bundles, id, "hosts");
+  }
+
+  resolvConf(id: string): string {
+    return join(this.#bundles, id, "resolv.conf");
+  }
+}

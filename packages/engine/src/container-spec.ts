@@ -1,0 +1,117 @@
+import {
+  type Mount,
+  type Namespace,
+  type ProcessUser,
+  type Resources,
+  resolveUser,
+  type SpecInput,
+} from "@slipway/runtime";
+import { processEnv } from "./config-merge.ts";
+import { readInRoot } from "./container-root.ts";
+import type { ContainerDefinition } from "./container-table.ts";
+import type { HostConfig } from "./faces.ts";
+import { readSecurityOptions } from "./security-options.ts";
+
+/** What the start of a container found out. */
+export interface StartFacts {
+  /** Where the container's root is mounted. */
+  readonly rootPath: string;
+  readonly user: ProcessUser;
+  readonly mounts: readonly Mount[];
+  readonly namespaces: SpecInput["namespaces"];
+}
+
+/** A container as the runtime package takes it. It looks at nothing but its arguments. */
+export function specInput(definition: ContainerDefinition, facts: StartFacts): SpecInput {
+  const { config, hostConfig, id } = definition;
+  const security = readSecurityOptions(hostConfig.SecurityOpt ?? []);
+  const privileged = hostConfig.Privileged === true;
+  const open = privileged || security.systemPathsOpen;
+  return {
+    id,
+    rootPath: facts.rootPath,
+    readonlyRoot: hostConfig.ReadonlyRootfs === true,
+    args: [definition.path, ...definition.args],
+    env: withHome(processEnv(config, config.Hostname ?? ""), facts.user),
+    cwd: config.WorkingDir || "/",
+    user: facts.user,
+    terminal: config.Tty === true,
+    hostname: config.Hostname ?? "",
+    ...(config.Domainname ? { domainname: config.Domainname } : {}),
+    mounts: facts.mounts,
+    devices: (hostConfig.Devices ?? []).map((device) => ({
+      pathOnHost: device.PathOnHost,
+      pathInContainer: device.PathInContainer || device.PathOnHost,
+      permissions: device.CgroupPermissions || "rwm",
+    })),
+    capAdd: hostConfig.CapAdd ?? [],
+    capDrop: hostConfig.CapDrop ?? [],
+    privileged,
+    noNewPrivileges: security.noNewPrivileges,
+    seccomp: security.seccomp,
+    ...pathLists(hostConfig, open),
+    sysctls: hostConfig.Sysctls ?? {},
+    rlimits: (hostConfig.Ulimits ?? []).map(({ Name, Soft, Hard }) => ({ name: Name, soft: Soft, hard: Hard })),
+    resources: resourcesOf(hostConfig),
+    ...(hostConfig.CgroupParent ? { cgroupParent: hostConfig.CgroupParent } : {}),
+    namespaces: facts.namespaces,
+    shmSize: hostConfig.ShmSize ?? 64 * 1024 * 1024,
+    init: hostConfig.Init === true,
+    ...(hostConfig.OomScoreAdj === undefined ? {} : { oomScoreAdj: hostConfig.OomScoreAdj }),
+    ...(security.apparmor === undefined ? {} : { apparmorProfile: security.apparmor }),
+    annotations: hostConfig.Annotations ?? {},
+  };
+}
+
+function withHome(env: readonly string[], user: ProcessUser): readonly string[] {
+  return env.some((entry) => entry.startsWith("HOME=")) ? env : [...env, `HOME=${user.home}`];
+}
+
+function pathLists(hostConfig: HostConfig, open: boolean): Pick<SpecInput, "maskedPaths" | "readonlyPaths"> {
+  const { MaskedPaths: masked, ReadonlyPaths: readonly } = hostConfig;
+  return {
+    ...(open ? { maskedPaths: [], readonlyPaths: [] } : {}),
+    ...(masked === undefined || masked === null ? {} : { maskedPaths: masked }),
+    ...(readonly === undefined || readonly === null ? {} : { readonlyPaths: readonly }),
+  };
+}
+
+/** Docker's numbers, where 0 and, for some, -1 mean: no limit. */
+export function resourcesOf(hostConfig: HostConfig): Resources {
+  const { Memory: memory, MemorySwap: swap } = hostConfig;
+  const positive = (value: number | undefined): number | undefined =>
+    value !== undefined && value > 0 ? value : undefined;
+  const limits = {
+    memory: positive(memory),
+    // Without a word about swap a container gets as much of it as of memory, as with Docker.
+    memorySwap:
+      swap === undefined || swap === 0 ? (positive(memory) === undefined ? undefined : (memory ?? 0) * 2) : swap,
+    memoryReservation: positive(hostConfig.MemoryReservation),
+    memorySwappiness: hostConfig.MemorySwappiness === -1 ? undefined : hostConfig.MemorySwappiness,
+    oomKillDisable: hostConfig.OomKillDisable === true ? true : undefined,
+    nanoCpus: positive(hostConfig.NanoCpus),
+    cpuShares: positive(hostConfig.CpuShares),
+    cpuPeriod: positive(hostConfig.CpuPeriod),
+    cpuQuota: hostConfig.CpuQuota === 0 ? undefined : hostConfig.CpuQuota,
+    cpusetCpus: hostConfig.CpusetCpus || undefined,
+    cpusetMems: hostConfig.CpusetMems || undefined,
+    pidsLimit: positive(hostConfig.PidsLimit),
+    blkioWeight: positive(hostConfig.BlkioWeight),
+  };
+  return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined && value !== null));
+}
+
+/** The user of a process by the files that the container has now. */
+export function userInRoot(rootPath: string, user: string, groupAdd: readonly string[]): ProcessUser {
+  const passwd = readInRoot(rootPath, "/etc/passwd") ?? "";
+  const group = readInRoot(rootPath, "/etc/group") ?? "";
+  const resolved = resolveUser(user, passwd, group, groupAdd);
+  // The primary group is listed too: or a process could drop it, and reach what is closed to just this group.
+  return { ...resolved, additionalGids: [...new Set([resolved.gid, ...resolved.additionalGids])] };
+}
+
+/** A namespace by Docker's mode; `join` finds that of another container. */
+export function namespaceOf(mode: string | undefined, join: (container: string) => Namespace): Namespace {
+  if (mode === "host") return "host";
+  return mode?.startsWith("container:") ? join(mode.slice("container:".length)) : "private";
+}

@@ -1,0 +1,224 @@
+import { errorMessage, isError, Scope, SlipwayError } from "@slipway/base";
+import type { Endpoint } from "@slipway/network";
+import { buildSpec, type Namespace, writeSpec } from "@slipway/runtime";
+import { mountOverlay } from "@slipway/sys";
+import { type ContainerContext, publishContainerEvent } from "./container-context.ts";
+import { removeEntry, tearDown } from "./container-end.ts";
+import { type EtcFiles, etcFilesOf, etcMounts, makeBundle, writeEtcFiles } from "./container-files.ts";
+import type { ContainerEntry } from "./container-index.ts";
+import { isAlive, next } from "./container-life.ts";
+import { runtimeMounts } from "./container-mounts.ts";
+import { namespaceOf, specInput, userInRoot } from "./container-spec.ts";
+import { parseLogConfig } from "./log-config.ts";
+import { parseNetworkMode } from "./network-mode.ts";
+import { portRequests, wishedPorts } from "./port-spec.ts";
+
+/** A start that fails for a reason without an exit code of its own, as Docker counts it. */
+const START_FAILED = 128;
+
+/**
+ * Runs a container. The caller holds its lock. `fresh` when somebody asked for it, not the restart policy. Throws what the
+ * state machine throws, and the runtime's reason when the process could not be started; then everything is undone.
+ */
+export async function startContainer(
+  context: ContainerContext,
+  entry: ContainerEntry,
+  options: { readonly fresh: boolean },
+): Promise<void> {
+  // Refuses what is running, paused or on its way out before anything is made.
+  next(entry.state, { kind: "started", pid: 0, at: 0, fresh: options.fresh }, `container ${entry.id}`);
+  await entry.teardown;
+  const running = Promise.withResolvers<void>();
+  entry.starting = running.promise;
+  try {
+    const pid = await launch(context, entry);
+    const event = { kind: "started", pid, at: context.now(), fresh: options.fresh } as const;
+    context.index.apply(entry, event, { manuallyStopped: false });
+    announceNetworks(context, entry, "connect");
+    publishContainerEvent(context, entry, "start");
+  } catch (error) {
+    const exitCode = exitCodeOf(error);
+    const failure = { kind: "start-failed", exitCode, error: errorMessage(error), at: context.now() } as const;
+    if (entry.definition.hostConfig.AutoRemove === true) removeEntry(context, entry, { volumes: true });
+    else context.index.apply(entry, failure);
+    throw error;
+  } finally {
+    entry.starting = undefined;
+    // An exit that came meanwhile goes on from here.
+    running.resolve();
+  }
+}
+
+function exitCodeOf(error: unknown): number {
+  const code = isError(error) ? error.details.exitCode : undefined;
+  return typeof code === "number" ? code : START_FAILED;
+}
+
+async function launch(context: ContainerContext, entry: ContainerEntry): Promise<number> {
+  const { definition, id } = entry;
+  const { config, hostConfig } = definition;
+  await using undo = new Scope();
+  undo.defer(() => tearDown(context, entry));
+  // The network is made while root and files are prepared; neither needs the other.
+  const connecting = connect(context, entry);
+  connecting.catch(() => {});
+  const rootPath = await mountRoot(context, entry);
+  makeBundle(context.paths, id);
+  const user = userInRoot(rootPath, config.User ?? "", hostConfig.GroupAdd ?? []);
+  const mounts = runtimeMounts(definition.mounts);
+  const network = await connecting;
+  entry.endpoints = network.endpoints;
+  const files = etcFiles(context, entry, network.endpoints);
+  const taken = new Set(definition.mounts.map(({ destination }) => destination));
+  const ipc = ipcOf(context, entry);
+  const spec = buildSpec(
+    specInput(definition, {
+      rootPath,
+      user,
+      mounts: [...etcMounts(files, taken, hostConfig.ReadonlyRootfs === true), ...ipc.mounts, ...mounts],
+      namespaces: {
+        network: network.namespace,
+        ipc: ipc.namespace,
+        pid: namespaceOf(hostConfig.PidMode, (name) => joined(context, name, "pid")),
+        uts: hostConfig.UTSMode === "host" || hostConfig.NetworkMode === "host" ? "host" : "private",
+        cgroup: hostConfig.CgroupnsMode === "host" ? "host" : "private",
+      },
+    }),
+  );
+  writeSpec(context.paths.bundle(id), spec);
+  const size = hostConfig.ConsoleSize;
+  const { pid } = await context.supervisor.start({
+    id,
+    bundle: context.paths.bundle(id),
+    terminal: config.Tty === true,
+    openStdin: config.OpenStdin === true,
+    stdinOnce: config.StdinOnce === true,
+    ...(size && size[0] > 0 && size[1] > 0 ? { consoleSize: { rows: size[0], columns: size[1] } } : {}),
+    log: parseLogConfig(hostConfig.LogConfig, context.logPolicy),
+    logDirectory: context.paths.home(id),
+  });
+  undo.disarm();
+  return pid;
+}
+
+/** The container's layers as one tree. An upper directory that goes with its container needs no sync. */
+async function mountRoot(context: ContainerContext, entry: ContainerEntry): Promise<string> {
+  const { store } = context;
+  const writable = entry.writable ?? store.layers.writable(entry.definition.writableId);
+  if (writable === undefined) {
+    throw new SlipwayError("corrupt", `the writable layer of container ${entry.id} is missing`);
+  }
+  entry.writable = writable;
+  mountOverlay({
+    lowers: writable.lowers,
+    upper: writable.upper,
+    work: writable.work,
+    target: writable.merged,
+    userxattr: store.userxattr,
+    volatile: entry.definition.hostConfig.AutoRemove === true,
+  });
+  return writable.merged;
+}
+
+interface Connection {
+  readonly namespace: Namespace;
+  readonly endpoints: readonly Endpoint[];
+}
+
+async function connect(context: ContainerContext, entry: ContainerEntry): Promise<Connection> {
+  const { networks } = context;
+  const { hostConfig, config } = entry.definition;
+  const mode = parseNetworkMode(hostConfig.NetworkMode ?? "");
+  switch (mode.kind) {
+    case "host":
+      return { namespace: "host", endpoints: [] };
+    case "container":
+      return { namespace: joinedNetwork(context, mode.container), endpoints: [] };
+    case "none":
+      return { namespace: { path: (await networks.isolate(entry.id)).namespacePath }, endpoints: [] };
+    case "network":
+      if (config.NetworkDisabled === true) {
+        return { namespace: { path: (await networks.isolate(entry.id)).namespacePath }, endpoints: [] };
+      }
+      return connectPublished(context, entry, mode.name);
+  }
+}
+
+/** Of a range of host ports the first that is free is taken. */
+async function connectPublished(
+  context: ContainerContext,
+  entry: ContainerEntry,
+  network: string,
+): Promise<Connection> {
+  const { config, hostConfig, networks } = entry.definition;
+  const wishes = wishedPorts(config, hostConfig);
+  const settings = networks[network] ?? networks[hostConfig.NetworkMode ?? ""];
+  const mac = settings?.mac ?? config.MacAddress;
+  for (let attempt = 0; ; attempt++) {
+    const ports = portRequests(wishes, attempt) ?? [];
+    try {
+      const sandbox = await context.networks.connect({
+        containerId: entry.id,
+        network,
+        ports,
+        ...(mac ? { macAddress: mac } : {}),
+        ...(settings?.ipv4 ? { address: settings.ipv4 } : {}),
+      });
+      return { namespace: { path: sandbox.namespacePath }, endpoints: sandbox.endpoints };
+    } catch (error) {
+      if (!isError(error, "conflict") || portRequests(wishes, attempt + 1) === undefined || ports.length === 0)
+        throw error;
+    }
+  }
+}
+
+function joinedNetwork(context: ContainerContext, name: string): Namespace {
+  const other = runningContainer(context, name, "network");
+  if (other.definition.hostConfig.NetworkMode === "host") return "host";
+  return { path: `/proc/${other.state.pid}/ns/net` };
+}
+
+function joined(context: ContainerContext, name: string, kind: "pid" | "ipc"): Namespace {
+  return { path: `/proc/${runningContainer(context, name, kind).state.pid}/ns/${kind}` };
+}
+
+function runningContainer(context: ContainerContext, name: string, what: string): ContainerEntry {
+  const other = context.index.resolve(name);
+  if (isAlive(other.state.status)) return other;
+  throw new SlipwayError("conflict", `cannot join ${what} of a non running container: ${other.id}`, {
+    hint: `Start it first: docker start ${other.name}`,
+  });
+}
+
+/** Who shares another container's message queues shares its /dev/shm too. */
+function ipcOf(context: ContainerContext, entry: ContainerEntry) {
+  const mode = entry.definition.hostConfig.IpcMode;
+  const namespace = namespaceOf(mode, (name) => joined(context, name, "ipc"));
+  if (!mode?.startsWith("container:")) return { namespace, mounts: [] };
+  const { pid } = runningContainer(context, mode.slice("container:".length), "ipc").state;
+  const shm = { type: "bind", source: `/proc/${pid}/root/dev/shm`, target: "/dev/shm", options: ["rbind", "rw"] };
+  return { namespace, mounts: [shm] };
+}
+
+function etcFiles(context: ContainerContext, entry: ContainerEntry, endpoints: readonly Endpoint[]): EtcFiles {
+  const mode = parseNetworkMode(entry.definition.hostConfig.NetworkMode ?? "");
+  if (mode.kind === "container") return etcFilesOf(context.paths, context.index.resolve(mode.container).id);
+  const files = etcFilesOf(context.paths, entry.id);
+  writeEtcFiles(files, entry.definition, { mode, endpoints });
+  return files;
+}
+
+export function announceNetworks(
+  context: ContainerContext,
+  entry: ContainerEntry,
+  action: "connect" | "disconnect",
+): void {
+  for (const endpoint of entry.endpoints) {
+    context.events.publish({
+      type: "network",
+      action,
+      id: endpoint.networkId,
+      attributes: { container: entry.id, name: endpoint.networkName, type: "bridge" },
+    });
+  }
+}
