@@ -33,7 +33,8 @@ export function checkUndefinedVar(
   const names = [...known];
   const missing = [...expansion.undefined].filter((name) => !names.includes(name));
   return missing.map((name) => {
-    const near = nearest(name, names);
+    // One letter is near every other letter.
+    const near = name.length > 2 ? nearest(name, names) : undefined;
     const suggestion = near === undefined ? "" : ` (did you mean $${near}?)`;
     return warning("UndefinedVar", `Usage of undefined variable '$${name}'${suggestion}`, range);
   });
