@@ -1,10 +1,10 @@
 import { lchownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { type Store, openStore } from "@slipway/store";
+import { openStore, type Store } from "@slipway/store";
 import { mounts, unmountBelow } from "@slipway/sys";
-import { BASE_IMAGE, baseImageArchive } from "@slipway/testkit";
 import { readTar, type TarHeader } from "@slipway/tar";
+import { BASE_IMAGE, baseImageArchive } from "@slipway/testkit";
 import { createBuilder, type OwnedBuilder } from "./builder.ts";
 import { BUILD_MIGRATIONS } from "./cache-schema.ts";
 import type { BuildEvent, BuildRequest, BuildResult, MissReason } from "./faces.ts";
@@ -12,7 +12,9 @@ import type { BuildEvent, BuildRequest, BuildResult, MissReason } from "./faces.
 export const BASE = BASE_IMAGE.replace(/:latest$/, "");
 
 /** What a test gives for a file: its text, or more about it. */
-export type FileSpec = string | { readonly text?: string; readonly mode?: number; readonly link?: string; readonly owner?: number };
+export type FileSpec =
+  | string
+  | { readonly text?: string; readonly mode?: number; readonly link?: string; readonly owner?: number };
 
 type Vertex = Extract<BuildEvent, { type: "vertex" }>;
 
@@ -36,7 +38,9 @@ export class Built {
 
   /** The last state of the step whose name holds a text. */
   step(text: string): Vertex {
-    const found = this.events.findLast((event): event is Vertex => event.type === "vertex" && event.name.includes(text));
+    const found = this.events.findLast(
+      (event): event is Vertex => event.type === "vertex" && event.name.includes(text),
+    );
     if (found === undefined) throw new Error(`no step ${text}`);
     return found;
   }
@@ -52,7 +56,9 @@ export class Built {
 
 export function reasonText({ kind, subject, before, after }: MissReason): string {
   const change = before === undefined && after === undefined ? "" : ` ${before ?? ""} -> ${after ?? ""}`;
-  return kind.startsWith("file") || kind === "parent" || kind === "base-image" ? `${kind} ${subject}` : `${kind} ${subject}${change}`;
+  return kind.startsWith("file") || kind === "parent" || kind === "base-image"
+    ? `${kind} ${subject}`
+    : `${kind} ${subject}${change}`;
 }
 
 /** An engine's builder with a data root of its own, and directories for contexts. */
@@ -70,7 +76,9 @@ export class Testbed {
   static async open(root = mkdtempSync(join(tmpdir(), "slipway-build-"))): Promise<Testbed> {
     const store = await openStore({ root: join(root, "data"), migrations: [BUILD_MIGRATIONS] });
     if (store.images.find(BASE) === undefined) {
-      await store.images.load(new Response(baseImageArchive() as Uint8Array<ArrayBuffer>).body as ReadableStream<Uint8Array>);
+      await store.images.load(
+        new Response(baseImageArchive() as Uint8Array<ArrayBuffer>).body as ReadableStream<Uint8Array>,
+      );
     }
     const builder = await createBuilder({
       store,
@@ -90,7 +98,9 @@ export class Testbed {
 
   /** Mount points below the test's directory: none are left when nothing runs. */
   mounted(): string[] {
-    return mounts().map(({ target }) => target).filter((target) => target.startsWith(this.root));
+    return mounts()
+      .map(({ target }) => target)
+      .filter((target) => target.startsWith(this.root));
   }
 
   directory(name: string, files: Readonly<Record<string, FileSpec>>): string {
@@ -100,7 +110,11 @@ export class Testbed {
     return path;
   }
 
-  async build(context: string, dockerfile: string, more: Partial<BuildRequest> & { signal?: AbortSignal } = {}): Promise<Built> {
+  async build(
+    context: string,
+    dockerfile: string,
+    more: Partial<BuildRequest> & { signal?: AbortSignal } = {},
+  ): Promise<Built> {
     const { signal, ...rest } = more;
     const events: BuildEvent[] = [];
     const request = requestOf(context, dockerfile, rest);
@@ -114,7 +128,10 @@ export class Testbed {
     try {
       await this.builder.build(requestOf(context, dockerfile, more), (event) => events.push(event));
     } catch (error) {
-      return { error: error as Error & { code: string; hint?: string; details: Record<string, unknown> }, built: new Built({ names: [] }, events) };
+      return {
+        error: error as Error & { code: string; hint?: string; details: Record<string, unknown> },
+        built: new Built({ names: [] }, events),
+      };
     }
     throw new Error("the build succeeded");
   }

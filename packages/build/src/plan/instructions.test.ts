@@ -10,7 +10,8 @@ beforeAll(async () => {
 });
 afterAll(() => bed.close());
 
-const config = async (lines: string, more = {}) => bed.image(await bed.build(context, `FROM ${BASE}\n${lines}`, more)).config;
+const config = async (lines: string, more = {}) =>
+  bed.image(await bed.build(context, `FROM ${BASE}\n${lines}`, more)).config;
 const history = async (lines: string, more = {}) =>
   (await config(lines, more)).history.slice(1).map((entry) => entry.created_by ?? "");
 
@@ -63,7 +64,7 @@ describe("history", () => {
     expect(
       await history(
         'ARG V=1\nENV A=b\nRUN echo $V\nCOPY --chown=1:2 a.txt /x/\nWORKDIR /w\nCMD ["a", "b c"]\nEXPOSE 80\nVOLUME /d\n' +
-          "USER 5\nHEALTHCHECK CMD true\nSHELL [\"sh\"]\nLABEL k=v\nSTOPSIGNAL 9\nRUN [\"true\"]\n",
+          'USER 5\nHEALTHCHECK CMD true\nSHELL ["sh"]\nLABEL k=v\nSTOPSIGNAL 9\nRUN ["true"]\n',
       ),
     ).toEqual([
       "ARG V=1",
@@ -85,7 +86,14 @@ describe("history", () => {
 
   test("has a layer exactly where something changed, and matches the layers", async () => {
     const made = await config("RUN true\nRUN echo x > /x\nENV A=1\nWORKDIR /etc\nWORKDIR /new\nCOPY a.txt /\n");
-    expect(made.history.slice(1).map((entry) => entry.empty_layer ?? false)).toEqual([true, false, true, true, false, false]);
+    expect(made.history.slice(1).map((entry) => entry.empty_layer ?? false)).toEqual([
+      true,
+      false,
+      true,
+      true,
+      false,
+      false,
+    ]);
     expect(made.diffIds).toHaveLength(4);
   });
 
@@ -122,7 +130,10 @@ describe("arguments", () => {
   });
 
   test("platform ARGs are there, once declared", async () => {
-    const built = await bed.build(context, `FROM ${BASE}\nARG TARGETPLATFORM BUILDARCH\nRUN echo "$TARGETPLATFORM $BUILDARCH"\n`);
+    const built = await bed.build(
+      context,
+      `FROM ${BASE}\nARG TARGETPLATFORM BUILDARCH\nRUN echo "$TARGETPLATFORM $BUILDARCH"\n`,
+    );
     expect(built.output).toMatch(/linux\/\w+ \w+/);
   });
 
@@ -138,7 +149,9 @@ describe("arguments", () => {
 
 describe("stages", () => {
   test("only what the target needs runs", async () => {
-    const built = await bed.build(context, `FROM ${BASE} AS a\nRUN echo a\nFROM ${BASE} AS b\nRUN echo b\n`, { target: "a" });
+    const built = await bed.build(context, `FROM ${BASE} AS a\nRUN echo a\nFROM ${BASE} AS b\nRUN echo b\n`, {
+      target: "a",
+    });
     expect(built.output).toContain("a");
     expect(() => built.step("RUN echo b")).toThrow();
   });
@@ -154,7 +167,10 @@ describe("stages", () => {
   });
 
   test("a cycle, a missing image and a missing target say so", async () => {
-    const cycle = await bed.failure(context, `FROM ${BASE} AS a\nCOPY --from=b /x /\nFROM ${BASE} AS b\nCOPY --from=a /x /\n`);
+    const cycle = await bed.failure(
+      context,
+      `FROM ${BASE} AS a\nCOPY --from=b /x /\nFROM ${BASE} AS b\nCOPY --from=a /x /\n`,
+    );
     expect(cycle.error.message).toContain("circular dependency between stages: b -> a -> b");
     const image = await bed.failure(context, "FROM nowhere/at-all:1\n");
     expect(image.error.message).toContain("nowhere/at-all:1 is not in the local store");

@@ -1,4 +1,5 @@
 import { readlinkSync } from "node:fs";
+import { posix } from "node:path";
 import type { IgnoreMatcher } from "@slipway/dockerfile";
 import { readXattrs, type WalkEntry, walkDirectory } from "@slipway/sys";
 import { type ContextEntry, ContextSnapshot } from "./context-snapshot.ts";
@@ -31,6 +32,13 @@ export class ContextDirectory {
   }
 
   scan(options: ScanOptions): ContextSnapshot {
+    const snapshot = this.#scan(options);
+    if (!snapshot.partial || !leadsElsewhere(snapshot, options.paths)) return snapshot;
+    // A link among what is read may be followed to what was not looked at.
+    return this.#scan({ ...options, paths: new Set([""]) });
+  }
+
+  #scan(options: ScanOptions): ContextSnapshot {
     const view = viewKey(options);
     const before = this.#snapshots.get(view);
     const found = new Scan(this.root, options, before).run();
@@ -54,6 +62,15 @@ export class ContextDirectory {
   save(): Promise<void> {
     return this.#stats.save();
   }
+}
+
+function leadsElsewhere(snapshot: ContextSnapshot, paths: ReadonlySet<string>): boolean {
+  const wanted = [...paths];
+  return snapshot.entries.some(({ kind, path, target }) => {
+    if (kind !== "symlink" || target === undefined) return false;
+    const place = posix.join("/", target.startsWith("/") ? target : posix.join(posix.dirname(path), target)).slice(1);
+    return !wanted.some((prefix) => place === prefix || place.startsWith(`${prefix}/`));
+  });
 }
 
 function viewKey({ ignore, paths }: ScanOptions): string {

@@ -1,7 +1,8 @@
+import { readdirSync } from "node:fs";
 import { nearest, SlipwayError } from "@slipway/base";
 import type { IgnoreMatcher } from "@slipway/dockerfile";
 import type { FileContent } from "@slipway/store";
-import { lstatNs, type WalkEntry } from "@slipway/sys";
+import { lstatNs, resolveInRoot, type WalkEntry } from "@slipway/sys";
 import type { FileTree, TreeEntry } from "./file-tree.ts";
 import type { HashPool } from "./hash-pool.ts";
 import type { StatCache } from "./stat-cache.ts";
@@ -145,7 +146,7 @@ export class ContextSnapshot implements FileTree {
     }
     const slash = path.lastIndexOf("/");
     const directory = this.resolve(path.slice(0, Math.max(slash, 0)));
-    const near = nearest(path.slice(slash + 1), this.names(directory));
+    const near = nearest(path.slice(slash + 1), this.#namesOnDisk(directory));
     return new SlipwayError("not-found", `"${shown}": not found in the build context`, {
       hint:
         near === undefined
@@ -153,6 +154,17 @@ export class ContextSnapshot implements FileTree {
           : `Did you mean ${directory === "" ? near : `${directory}/${near}`}?`,
       details: { path },
     });
+  }
+
+  /** A partial look knows too few names for a good guess. */
+  #namesOnDisk(directory: string): readonly string[] {
+    if (!this.partial) return this.names(directory);
+    try {
+      const names = readdirSync(resolveInRoot(this.root, directory));
+      return names.filter((name) => !this.ignore.ignores(directory === "" ? name : `${directory}/${name}`));
+    } catch {
+      return [];
+    }
   }
 
   #hiddenAbove(path: string) {
