@@ -1,9 +1,9 @@
 /**
  * Slipway beside Debian's Docker on one machine, in one run, in pairs.
  *
- *   bun bench/run.ts [--only slipway] [--match TEXT] [--out FILE]
+ *   bun bench/run.ts [--only slipway|docker] [--match TEXT] [--out FILE]
  *
- * Needs root, dist/slipway (./quickstart --setup) and, unless --only slipway, Debian's docker.io.
+ * Needs root, dist/slipway (./quickstart --setup) and Debian's docker.io, or only the one that is named.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -32,14 +32,14 @@ await runCommand({ argv: [process.execPath, resolve(import.meta.dir, "../scripts
 
 const rows: Row[] = [];
 {
-  await using slipway = await startSlipway(ground.directory);
+  await using slipway = options.only === "docker" ? undefined : await startSlipway(ground.directory);
   await using docker = options.only === "slipway" ? undefined : await startDocker(ground.directory);
-  const engines = [slipway, ...(docker ? [docker] : [])];
+  const engines = [slipway, docker].filter((engine) => engine !== undefined);
   for (const engine of engines) await runCommand(engine.command("load", "-q", "-i", base));
   for (const scenario of scenarios) rows.push(await measure(scenario, engines, ground.directory));
   for (const engine of engines) await removeContainers(engine);
 }
-const ready = await daemonReadiness(ground.directory);
+const ready = options.only === "docker" ? undefined : await daemonReadiness(ground.directory);
 const report = table(rows, ready);
 console.log(report);
 if (options.out !== undefined) writeFileSync(options.out, report);

@@ -2,12 +2,14 @@ import type { Sample } from "./measure.ts";
 import type { Row } from "./scenario.ts";
 
 /** The report as a Markdown table: medians, the range, the ratio and the goal. */
-export function table(rows: readonly Row[], ready: Sample): string {
+export function table(rows: readonly Row[], ready: Sample | undefined): string {
   const lines = [
     "| scenario | Slipway | Docker | ratio | goal | reached |",
     "|---|---|---|---|---|---|",
     ...rows.map(line),
-    `| daemon until it answers | ${show(ready, "ms")} | | | 150 ms | ${ready.median < 150 ? "yes" : "no"} |`,
+    ...(ready
+      ? [`| daemon until it answers | ${show(ready, "ms")} | | | 150 ms | ${ready.median < 150 ? "yes" : "no"} |`]
+      : []),
   ];
   return `${lines.join("\n")}\n\nMedian (smallest - largest). The ratio is of the medians.\n`;
 }
