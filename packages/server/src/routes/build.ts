@@ -1,4 +1,5 @@
 import { errorMessage, SlipwayError, shortId } from "@slipway/base";
+import { familiarReference, parseReference } from "@slipway/oci";
 import type { Backends, BuildEvent, BuildResult } from "../backend.ts";
 import type { Call } from "../call.ts";
 import { empty, json, type Reply } from "../http/reply.ts";
@@ -57,7 +58,7 @@ function sendResult(lines: LineStream, result: BuildResult, quiet: boolean): voi
   }
   // docker-py and others read the ID from this very sentence.
   lines.send({ stream: `Successfully built ${shortId(imageId)}\n` });
-  for (const name of names) lines.send({ stream: `Successfully tagged ${name}\n` });
+  for (const name of names) lines.send({ stream: `Successfully tagged ${familiarReference(parseReference(name))}\n` });
 }
 
 function failureLine(error: unknown): Record<string, unknown> {

@@ -44,7 +44,7 @@ export function infoDocument(
     ContainersStopped: stopped,
     Images: info.images,
     Driver: "overlay2",
-    DriverStatus: [["Backing Filesystem", "slipway"]],
+    DriverStatus: [["Supports d_type", "true"]],
     Plugins: {
       Volume: ["local"],
       Network: ["bridge", "host", "null"],

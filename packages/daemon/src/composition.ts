@@ -1,0 +1,58 @@
+import { mkdirSync } from "node:fs";
+import type { Logger, Scope } from "@slipway/base";
+import { BUILD_MIGRATIONS, type CacheRecord, createBuilder } from "@slipway/build";
+import { createEngine, engineMigrations } from "@slipway/engine";
+import { networkMigrations, openNetworks } from "@slipway/network";
+import type { Backends } from "@slipway/server";
+import { openStore } from "@slipway/store";
+import type { DaemonConfig } from "./config.ts";
+import { LazyRuntimeFacts } from "./runtime-facts.ts";
+import { supervisorOf } from "./supervisor.ts";
+import { ENGINE_VERSION } from "./version.ts";
+
+/**
+ * Opens everything below the API, and makes it agree with what happened while no daemon ran. What undoes it goes to
+ * `scope`, so that the end is the beginning backwards.
+ */
+export async function compose(config: DaemonConfig, log: Logger, scope: Scope): Promise<Backends> {
+  mkdirSync(config.execRoot, { recursive: true, mode: 0o711 });
+  const store = await openStore({
+    root: config.dataRoot,
+    log: log.with({ part: "store" }),
+    migrations: [networkMigrations, engineMigrations, BUILD_MIGRATIONS],
+  });
+  scope.defer(() => store.close());
+  const networks = openNetworks({
+    database: store.database,
+    execRoot: config.execRoot,
+    bridge: config.bridge,
+    ...(config.bip !== undefined && { bip: config.bip }),
+    logger: log.with({ part: "network" }),
+  });
+  scope.defer(() => networks.close());
+  const supervisor = supervisorOf(config, log.with({ part: "supervisor" }));
+  scope.defer(() => supervisor.close());
+  const builder = await createBuilder({
+    store,
+    networks,
+    paths: { build: store.paths.build, execRoot: config.execRoot },
+    log: log.with({ part: "build" }),
+  });
+  scope.defer(() => builder.close());
+  const engine = createEngine<CacheRecord>({
+    store,
+    supervisor,
+    networks,
+    paths: { execRoot: config.execRoot },
+    log: log.with({ part: "engine" }),
+    version: ENGINE_VERSION,
+    runtime: new LazyRuntimeFacts(),
+    cacheUsage: () => builder.usage(),
+    logPolicy: config.log,
+    debug: config.logLevel === "debug",
+  });
+  scope.defer(() => engine.close({ stopContainers: !config.liveRestore, timeout: config.shutdownTimeout }));
+  await engine.restore();
+  const { containers, execs, images, volumes, networks: networkService, system } = engine;
+  return { containers, execs, images, volumes, networks: networkService, builds: builder, system };
+}
