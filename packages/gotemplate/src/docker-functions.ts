@@ -1,6 +1,6 @@
 import { FunctionError } from "./errors.ts";
-import type { FunctionMap } from "./functions.ts";
-import { entriesOf, kindOf, type Value } from "./values.ts";
+import type { FunctionMap, TemplateFunction } from "./functions.ts";
+import { entriesOf, GO_MARSHALER, kindOf, type Value } from "./values.ts";
 
 /** The functions that Docker's `--format` has on top of Go's own. */
 export const DOCKER_FUNCTIONS: FunctionMap = {
@@ -10,11 +10,7 @@ export const DOCKER_FUNCTIONS: FunctionMap = {
   title: { parameters: ["string"], call: (text) => title(String(text)) },
   lower: { parameters: ["string"], call: (text) => String(text).toLowerCase() },
   upper: { parameters: ["string"], call: (text) => String(text).toUpperCase() },
-  pad: {
-    parameters: ["string", "int", "int"],
-    // Docker leaves an empty text empty.
-    call: (text, before, after) => (text === "" ? "" : spaces(before) + String(text) + spaces(after)),
-  },
+  pad: pad(),
   truncate: {
     parameters: ["string", "int"],
     call: (text, length) => {
@@ -26,21 +22,38 @@ export const DOCKER_FUNCTIONS: FunctionMap = {
   },
 };
 
-/** The same names for the heading of a `table`, where they leave the column's name as it is. */
-export const HEADER_FUNCTIONS: FunctionMap = Object.fromEntries(
-  Object.entries(DOCKER_FUNCTIONS).map(([name, { parameters }]) => [
-    name,
-    { parameters: parameters.map(() => "any" as const), rest: "any" as const, call: (first: Value) => first },
-  ]),
-);
+/** For the heading of a `table`: they leave the column's name as it is, but for `pad`, which pads it. */
+export const HEADER_FUNCTIONS: FunctionMap = {
+  ...Object.fromEntries(
+    ["json", "split", "join", "title", "lower", "upper", "truncate"].map((name) => [
+      name,
+      { parameters: ["any" as const], rest: "any" as const, call: (first: Value) => first },
+    ]),
+  ),
+  pad: pad(),
+};
+
+function pad(): TemplateFunction {
+  return {
+    parameters: ["string", "int", "int"],
+    // Docker leaves an empty text empty.
+    call: (text, before, after) => (text === "" ? "" : spaces(before) + String(text) + spaces(after)),
+  };
+}
 
 /** JSON as Go's encoder without HTML escaping writes it; maps of the `Map` kind come sorted, objects in their own order. */
 function toJson(value: Value): string {
-  return JSON.stringify(value ?? null, (_key, element: unknown) => {
+  const text = JSON.stringify(value ?? null, (_key, element: unknown) => {
     if (element instanceof Map) return Object.fromEntries(entriesOf(element));
     if (typeof element === "bigint") return Number(element);
     return element;
-  }).replace(/[\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16)}`);
+  });
+  const escapesHtml = typeof value === "object" && value !== null && GO_MARSHALER in value;
+  return text.replace(escapesHtml ? /[<>&\u2028\u2029]/g : /[\u2028\u2029]/g, unicodeEscape);
+}
+
+function unicodeEscape(char: string): string {
+  return `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
 function split(text: string, separator: string): string[] {

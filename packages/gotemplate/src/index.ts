@@ -4,4 +4,4 @@ export { FunctionError, TemplateError } from "./errors.ts";
 export type { FunctionMap, ParameterType, TemplateFunction } from "./functions.ts";
 export { quote } from "./printf.ts";
 export { Template, type TemplateOptions } from "./template.ts";
-export { ELEMENT_ZERO, Float, GO_TYPE, type NilKind, TypedNil, type Value } from "./values.ts";
+export { ELEMENT_ZERO, Float, GO_MARSHALER, GO_TYPE, type NilKind, TypedNil, type Value } from "./values.ts";

@@ -38,6 +38,9 @@ export type NilKind = "map" | "slice" | "pointer";
 /** On an object or its prototype: the name of the Go struct that it stands for. Such an object has no other fields. */
 export const GO_TYPE: unique symbol = Symbol("Go type");
 
+/** On an object or its prototype: its Go type makes its own JSON, in which `<`, `>` and `&` are escaped. */
+export const GO_MARSHALER: unique symbol = Symbol("Go marshaler");
+
 /** On a map or its prototype: what `index` gives for a key that is not there. Without it: no value. */
 export const ELEMENT_ZERO: unique symbol = Symbol("zero of the elements");
 

@@ -78,7 +78,9 @@ async function inspectAll(
     }
   }
   const { stdout, stderr } = session.io;
-  stdout.write(await renderInspected(found, format));
+  const rendered = await renderInspected(found, format);
+  stdout.write(rendered.text);
+  failures.push(...rendered.failures);
   if (failures.length === 0) return 0;
   await stdout.flush();
   stderr.write(`${failures.join("\n")}\n`);

@@ -5,7 +5,6 @@ export async function confirm(question: string, io: Io): Promise<boolean> {
   io.stdout.write(`${question} [y/N] `);
   await io.stdout.flush();
   const answer = await readLine(io);
-  if (!io.stdin.isTerminal()) io.stdout.write("\n");
   return answer.trim().toLowerCase() === "y";
 }
 

@@ -18,6 +18,7 @@ export function containerListing(options: { readonly size: boolean }): Listing<C
     fields: FIELDS,
     table: ["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names", ...(options.size ? ["Size"] : [])],
     quiet: "ID",
+    rawQuiet: "container_id: {{.ID}}",
     raw: RAW + (options.size ? "size: {{.Size}}\\n" : ""),
   };
 }

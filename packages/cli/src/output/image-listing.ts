@@ -19,6 +19,7 @@ export function imageListing(options: { readonly digests: boolean }): Listing<Im
     fields: FIELDS,
     table: ["Repository", "Tag", ...(options.digests ? ["Digest"] : []), "ID", "CreatedSince", "Size"],
     quiet: "ID",
+    rawQuiet: "image_id: {{.ID}}",
     raw: `repository: {{ .Repository }}\ntag: {{.Tag}}\n${options.digests ? "digest: {{.Digest}}\n" : ""}image_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n`,
   };
 }
@@ -32,7 +33,7 @@ const FIELDS: Listing<ImageRow>["fields"] = {
   CreatedAt: { heading: "CREATED AT", value: ({ image }) => goTime(image.Created) },
   Size: { heading: "SIZE", value: ({ image }) => humanSize(image.Size) },
   Containers: { heading: "CONTAINERS", value: ({ image }) => countText(image.Containers) },
-  VirtualSize: { heading: "SIZE", value: ({ image }) => humanSize(image.Size) },
+  VirtualSize: { heading: "SIZE", value: ({ image }) => humanSize(image.Size, 4) },
   SharedSize: { heading: "SHARED SIZE", value: ({ image }) => sizeText(image.SharedSize) },
   UniqueSize: {
     heading: "UNIQUE SIZE",
@@ -40,13 +41,24 @@ const FIELDS: Listing<ImageRow>["fields"] = {
   },
 };
 
+export interface ImageRowOptions {
+  /** Whether names show their digests. */
+  readonly digests: boolean;
+  /** Whether digests without a tag have rows of their own, one each; as `digests` unless given. */
+  readonly untagged?: boolean;
+  readonly truncate: boolean;
+  readonly now: number;
+}
+
 /** A row for each name of each image; an image without names has one of `<none>`. */
-export function imageRows(
-  images: readonly ImageSummary[],
-  options: { readonly digests: boolean; readonly truncate: boolean; readonly now: number },
-): ImageRow[] {
+export function imageRows(images: readonly ImageSummary[], options: ImageRowOptions): ImageRow[] {
   return images.flatMap((image) =>
-    namesOf(image, options.digests).map((name) => ({ image, ...name, truncate: options.truncate, now: options.now })),
+    namesOf(image, options.digests, options.untagged ?? options.digests).map((name) => ({
+      image,
+      ...name,
+      truncate: options.truncate,
+      now: options.now,
+    })),
   );
 }
 
@@ -58,7 +70,7 @@ interface Name {
 
 const NONE = "<none>";
 
-function namesOf(image: ImageSummary, digests: boolean): Name[] {
+function namesOf(image: ImageSummary, digests: boolean, untaggedDigests: boolean): Name[] {
   const tags = (image.RepoTags ?? []).filter((name) => name !== "<none>:<none>").map(parse);
   const pinned = (image.RepoDigests ?? []).filter((name) => name !== "<none>@<none>").map(parse);
   if (tags.length === 0 && pinned.length === 0) return [{ repository: NONE, tag: NONE, digest: NONE }];
@@ -68,13 +80,15 @@ function namesOf(image: ImageSummary, digests: boolean): Name[] {
     return own.map(({ digest = NONE }) => ({ repository, tag, digest }));
   });
   const untagged = pinned.filter(({ repository }) => !tags.some((tag) => tag.repository === repository));
-  const shown = digests
+  const shown = untaggedDigests
     ? untagged
     : untagged.filter(({ repository }, at) => untagged.findIndex((name) => name.repository === repository) === at);
-  return [
-    ...rows,
-    ...shown.map(({ repository, digest = NONE }) => ({ repository, tag: NONE, digest: digests ? digest : "" })),
-  ];
+  const digestOnly = shown.map(({ repository, digest = NONE }) => ({
+    repository,
+    tag: NONE,
+    digest: untaggedDigests ? digest : "",
+  }));
+  return [...rows, ...digestOnly];
 }
 
 function parse(name: string): { repository: string; tag?: string; digest?: string } {

@@ -129,12 +129,20 @@ function view(value: unknown, place: Place): unknown {
   if (typeof value !== "object") return value;
   if (Array.isArray(value)) return value.map((element) => view(element, { shape, path: join(path, "*") }));
   const isMap = path in shape.maps;
-  const prototype = isMap ? { [ELEMENT_ZERO]: shape.maps[path] } : { [GO_TYPE]: shape.type, ...shape.omitted[path] };
+  const prototype = isMap ? { [ELEMENT_ZERO]: shape.maps[path] } : structPrototype(value, place);
   const seen = Object.create(prototype) as Record<string, unknown>;
-  for (const [key, element] of Object.entries(value)) {
+  // Go writes maps sorted, and structs in the order of their fields, which is the document's.
+  const entries = isMap ? Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)) : Object.entries(value);
+  for (const [key, element] of entries) {
     seen[key] = view(element, { shape, path: join(path, isMap ? "*" : key) });
   }
   return seen;
+}
+
+/** Go's field is called `ID` where JSON says `Id`. */
+function structPrototype(value: object, { shape, path }: Place): object {
+  const id = path === "" && "Id" in value ? { ID: value.Id } : {};
+  return { [GO_TYPE]: shape.type, ...shape.omitted[path], ...id };
 }
 
 function join(path: string, key: string): string {

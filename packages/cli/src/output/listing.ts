@@ -20,6 +20,8 @@ export interface Listing<Row> {
   readonly quiet: string;
   /** `--format raw`, an old form that some scripts use. */
   readonly raw?: string;
+  /** `--format raw --quiet`. */
+  readonly rawQuiet?: string;
 }
 
 export interface ListingOptions {
@@ -39,7 +41,7 @@ export async function renderListing<Row>(
     return quiet ? quietList(listing, rows) : defaultTable(listing, rows);
   }
   if (format === "raw" && listing.raw !== undefined) {
-    return await renderTemplate(listing, rows, listing.raw);
+    return await renderTemplate(listing, rows, quiet ? (listing.rawQuiet ?? listing.raw) : listing.raw);
   }
   return await renderTemplate(listing, rows, format);
 }
@@ -61,12 +63,19 @@ function text<Row>(listing: Listing<Row>, name: string, row: Row): string {
 
 /** Templates are rare, and their package takes a millisecond to load: it is loaded here only. */
 async function renderTemplate<Row>(listing: Listing<Row>, rows: readonly Row[], format: string): Promise<string> {
-  const { Template, TemplateError, HEADER_FUNCTIONS, GO_TYPE } = await import("@slipway/gotemplate");
+  const { Template, TemplateError, HEADER_FUNCTIONS, GO_TYPE, GO_MARSHALER, TypedNil } = await import(
+    "@slipway/gotemplate"
+  );
   const isTable = format.startsWith("table");
   const source = unescapeFormat(isTable ? format.slice("table".length) : format === "json" ? "{{json .}}" : format);
   try {
     const template = Template.parse(source);
-    const views = rows.map((row) => rowView(listing, row, GO_TYPE));
+    const views = rows.map((row) =>
+      rowView(listing, row, {
+        marks: { [GO_TYPE]: listing.type, [GO_MARSHALER]: true },
+        nil: new TypedNil("pointer"),
+      }),
+    );
     const body = views.map((view) => `${template.execute(view)}\n`).join("");
     if (!isTable) return body;
     const heading = Template.parse(source, { functions: HEADER_FUNCTIONS }).execute(headingView(listing));
@@ -78,16 +87,22 @@ async function renderTemplate<Row>(listing: Listing<Row>, rows: readonly Row[], 
   }
 }
 
+interface RowMarks {
+  readonly marks: Readonly<Record<symbol, unknown>>;
+  /** What a field without a value is. */
+  readonly nil: unknown;
+}
+
 /** The row as templates see it: fields as values, methods as functions, JSON with sorted keys. */
-function rowView<Row>(listing: Listing<Row>, row: Row, goType: symbol): object {
-  const prototype: Record<string | symbol, unknown> = { [goType]: listing.type };
+function rowView<Row>(listing: Listing<Row>, row: Row, { marks, nil }: RowMarks): object {
+  const prototype: Record<string | symbol, unknown> = { ...marks };
   const own: Record<string, unknown> = Object.create(prototype) as Record<string, unknown>;
   const names = Object.keys(listing.fields).sort();
   for (const name of names) {
     const field = listing.fields[name];
     if (field === undefined) continue;
     if (field.method === true) prototype[name] = field.value(row);
-    else Object.defineProperty(own, name, { enumerable: true, get: () => field.value(row) });
+    else Object.defineProperty(own, name, { enumerable: true, get: () => field.value(row) ?? nil });
   }
   return own;
 }

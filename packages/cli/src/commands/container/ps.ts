@@ -26,13 +26,16 @@ export const ps = command({
     const client = await session.client();
     const format = flags.format !== "" || flags.quiet ? flags.format : ((await session.config()).psFormat ?? "");
     const last = flags.latest ? 1 : flags.last;
-    const size = flags.size || /\{\{[^}]*\.Size\b/.test(format);
+    // Sizes cost the engine a walk over the files: they are asked for only when they are shown.
+    const size = flags.size || /\{\{[^}]*\.Size\b|\{\{-?\s*json\s+\.\s*-?\}\}/.test(format);
     const containers = await client.json<ContainerSummary[]>("GET", "/containers/json", {
       query: { all: flags.all, limit: last > 0 ? last : undefined, size, filters: filterQuery(flags.filter) },
     });
     const now = Date.now();
     const rows = containers.map((container) => ({ container, truncate: !flags["no-trunc"], now }));
-    // Docker: with --quiet every format but a raw one gives way to the IDs.
+    if (flags.quiet && flags.format !== "") {
+      session.io.stderr.write("WARNING: Ignoring custom format, because both --format and --quiet are set.\n");
+    }
     const shown = flags.quiet && format !== "raw" ? "" : format;
     session.io.stdout.write(
       await renderListing(containerListing({ size: flags.size }), rows, { format: shown, quiet: flags.quiet }),

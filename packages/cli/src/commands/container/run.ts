@@ -30,7 +30,7 @@ export const run = command({
   async run({ flags, given, args, session }) {
     const { io } = session;
     if (flags.detach && flags.attach.length > 0)
-      throw runError("conflicting options: cannot specify both --attach and --detach");
+      throw new ExitError(1, "conflicting options: cannot specify both --attach and --detach");
     const streams = attachedStreams(flags, flags.detach);
     if (flags.tty && streams.stdin && !io.stdin.isTerminal()) {
       throw new ExitError(1, "the input device is not a TTY", "Leave out -t when the input is a pipe or a file.");

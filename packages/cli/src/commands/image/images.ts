@@ -28,10 +28,7 @@ export const images = command({
       query: { all: flags.all, filters: filterQuery(filter) },
     });
     const digests = flags.digests || format.includes("{{.Digest}}");
-    const rows = imageRows(
-      list.toSorted((a, b) => b.Created - a.Created),
-      { digests, truncate: !flags["no-trunc"], now: Date.now() },
-    );
+    const rows = imageRows(list, { digests, untagged: flags.digests, truncate: !flags["no-trunc"], now: Date.now() });
     const text = await renderListing(imageListing({ digests: flags.digests }), rows, { format, quiet: flags.quiet });
     session.io.stdout.write(text);
     if (rows.length === 0 && reference !== undefined && !flags.quiet && !reference.includes(":")) await hint(reference);

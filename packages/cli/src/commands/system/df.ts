@@ -89,7 +89,8 @@ function record<Row>(listing: Listing<Row>, row: Row): Record<string, unknown> {
 
 function rowsOf(usage: DiskUsage, truncate: boolean) {
   const now = Date.now();
-  const rows = imageRows(usage.Images ?? [], { digests: false, truncate, now });
+  const named = (usage.Images ?? []).map((image) => ({ ...image, RepoDigests: [] }));
+  const rows = imageRows(named, { digests: false, truncate, now });
   return {
     // Each image once, by its first name.
     images: rows.filter((row, at) => rows.findIndex(({ image }) => image.Id === row.image.Id) === at),

@@ -1,5 +1,4 @@
 import { humanSize } from "@slipway/base";
-import { ExitError } from "../../errors.ts";
 import { type Command, command, NO_ARGUMENTS } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
 import { confirm } from "../../output/confirm.ts";
@@ -32,9 +31,7 @@ export function pruneCommand(kind: PruneKind): Command {
     async run({ flags, session }) {
       const all = "all" in flags && flags.all === true;
       const { stdout } = session.io;
-      if (!flags.force && !(await confirm(WARNINGS[kind](all), session.io))) {
-        throw new ExitError(1, `${kind} prune has been cancelled`);
-      }
+      if (!flags.force && !(await confirm(WARNINGS[kind](all), session.io))) return 0;
       const client = await session.client();
       const { text, freed } = await pruneKind(client, kind, { all, filters: flags.filter });
       if (text !== "") stdout.write(`${text}\n`);

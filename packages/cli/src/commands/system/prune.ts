@@ -19,9 +19,7 @@ export const prune = command({
       throw new ExitError(1, 'ERROR: The "until" filter is not supported with "--volumes"');
     }
     const { stdout } = session.io;
-    if (!flags.force && !(await confirm(question(flags), session.io))) {
-      throw new ExitError(1, "system prune has been cancelled");
-    }
+    if (!flags.force && !(await confirm(question(flags), session.io))) return 0;
     const client = await session.client();
     const kinds: PruneKind[] = [
       "container",

@@ -48,7 +48,10 @@ export const version = command({
     const client = await clientVersion(session, apiVersion);
     if (format === "") session.io.stdout.write(versionTable(client, server));
     else {
-      const document = { Client: format === "json" ? client : templateView(client), Server: server ?? null };
+      const isJson = /\bjson\b/.test(format);
+      const document = isJson
+        ? { Client: client, Server: server ?? null }
+        : { Client: templateView(client), Server: server === undefined ? null : templateView(server) };
       session.io.stdout.write(await renderDocument(document, format, TEMPLATE_STATUS));
     }
     if (failure !== undefined) throw failure;
@@ -71,8 +74,8 @@ async function clientVersion(session: Session, apiVersion: string): Promise<Clie
 }
 
 /** Docker's templates write `.APIVersion` where its JSON writes `ApiVersion`. */
-function templateView(client: ClientVersion): Record<string, unknown> {
-  return { ...client, APIVersion: client.ApiVersion };
+function templateView(version: ClientVersion | VersionDocument): object {
+  return { ...version, APIVersion: version.ApiVersion };
 }
 
 function versionTable(client: ClientVersion, server: VersionDocument | undefined): string {
