@@ -10,8 +10,9 @@ export const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/
  * is left to run.
  */
 export function mergeConfig(user: ContainerConfig, image: RunConfig): ContainerConfig {
+  const { Entrypoint: _, Cmd: __, ...own } = user;
   const merged: ContainerConfig = {
-    ...user,
+    ...own,
     ...mergeProcess(user, image),
     Env: mergeEnv(user.Env ?? [], image.Env ?? []),
     ...present("User", user.User || image.User),

@@ -12,6 +12,7 @@ import { ContainerTable } from "./container-table.ts";
 import { viewOf } from "./container-view.ts";
 import { EventLog } from "./event-log.ts";
 import { ExecService } from "./exec-service.ts";
+import { HealthMonitor } from "./health-monitor.ts";
 import { ImageService } from "./image-service.ts";
 import { NetworkService } from "./network-service.ts";
 import { PendingWork } from "./pending-work.ts";
@@ -99,11 +100,12 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
   };
   store.addRoots("engine", () => containerRoots(index));
   const execs = new ExecService(context);
-  const containers = new ContainerService(context, {
-    onRun: () => {},
-    onEnd: (entry) => execs.forget(entry),
+  const containers = new ContainerService(context, new HealthMonitor(context, execs));
+  supervisor.onExit(async (exit) => {
+    if (exit.execId !== undefined) return execs.handleExit(exit);
+    await containers.handleExit(exit);
+    execs.handleContainerExit(exit.id);
   });
-  supervisor.onExit((exit) => (exit.execId === undefined ? containers.handleExit(exit) : execs.handleExit(exit)));
   const images = new ImageService({
     store,
     events,

@@ -27,11 +27,9 @@ interface Exec {
   starting: Promise<void> | undefined;
 }
 
-/** What an exec that the engine runs for itself came to. */
-export interface ExecOutcome {
-  readonly exitCode: number;
-  readonly output: Uint8Array;
-}
+/** Bytes that are kept of the output of a health check. */
+const KEPT_OUTPUT = 4096;
+const SIGKILL = 9;
 
 /** Further processes in running containers. They are known as long as this engine runs. */
 export class ExecService {
@@ -108,6 +106,36 @@ export class ExecService {
     await this.#context.supervisor.resize(exec.entry.id, size, exec.id);
   }
 
+  /** Runs a command of the engine's own to its end; the signal kills it. The output is text, cut at 4 KiB. */
+  async run(
+    entry: ContainerEntry,
+    command: readonly string[],
+    signal: AbortSignal,
+  ): Promise<{ readonly exitCode: number; readonly output: string }> {
+    const id = await this.create(entry.id, { Cmd: command, AttachStdout: true, AttachStderr: true });
+    const ended = new Promise<number>((resolve) => this.#ends.set(id, resolve));
+    const kill = (): void => {
+      this.#context.supervisor.signal(entry.id, SIGKILL, { execId: id }).catch(() => {});
+    };
+    try {
+      const session = await this.start(id, { detach: false });
+      if (signal.aborted) kill();
+      signal.addEventListener("abort", kill, { once: true });
+      const parts: Uint8Array[] = [];
+      let kept = 0;
+      for await (const { data } of session?.output ?? []) {
+        if (kept < KEPT_OUTPUT) parts.push(data);
+        kept += data.length;
+      }
+      const output = new TextDecoder().decode(Buffer.concat(parts).subarray(0, KEPT_OUTPUT));
+      return { exitCode: await ended, output };
+    } finally {
+      signal.removeEventListener("abort", kill);
+      this.#ends.delete(id);
+      this.#execs.delete(id);
+    }
+  }
+
   /** Called for each exit of an exec. */
   async handleExit(exit: ExitRecord): Promise<void> {
     const exec = this.#execs.get(exit.execId ?? "");
@@ -116,10 +144,13 @@ export class ExecService {
     this.#end(exec, exit.exitCode);
   }
 
-  /** All execs of a container have ended with it. */
-  forget(entry: ContainerEntry): void {
-    for (const exec of this.#execs.values()) if (exec.entry === entry) this.#end(exec, 137);
-    entry.execIds.clear();
+  /** All execs of a container have ended with it, by KILL if not before. */
+  handleContainerExit(containerId: string): void {
+    for (const exec of this.#execs.values()) {
+      if (exec.entry.id !== containerId) continue;
+      if (exec.phase.kind === "created") this.#execs.delete(exec.id);
+      else this.#end(exec, 128 + SIGKILL);
+    }
   }
 
   async #launch(

@@ -44,6 +44,9 @@ const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 /** Throws `invalid` as Docker words it, also for what looks like a path but is not absolute. */
 export function checkVolumeName(name: string): void {
   if (VOLUME_NAME.test(name)) return;
+  if (name.length === 1) {
+    throw new SlipwayError("invalid", "volume name is too short, names should be at least two alphanumeric characters");
+  }
   throw new SlipwayError(
     "invalid",
     `create ${name}: "${name}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
