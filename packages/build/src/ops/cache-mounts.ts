@@ -55,8 +55,13 @@ export class CacheMounts {
   async take(request: CacheMountRequest, signal: AbortSignal): Promise<HeldCacheMount> {
     const unlock = request.sharing === "locked" ? await this.#locks.acquire(request.id, signal) : undefined;
     try {
-      const row = await this.#making.with(request.id, () => this.#row(request), signal);
-      this.#users.set(row.directory, (this.#users.get(row.directory) ?? 0) + 1);
+      // Counted before anybody else may look for a directory that is free.
+      const take = async () => {
+        const row = await this.#row(request);
+        this.#users.set(row.directory, (this.#users.get(row.directory) ?? 0) + 1);
+        return row;
+      };
+      const row = await this.#making.with(request.id, take, signal);
       let held = true;
       const release = () => {
         if (!held) return;

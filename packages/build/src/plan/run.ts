@@ -16,6 +16,12 @@ export function planRun(planner: Planner, state: StageState, instruction: RunIns
   if (instruction.devices.length > 0) {
     throw new SlipwayError("not-implemented", "RUN --device is not built yet", { hint: "Remove --device." });
   }
+  // A Dockerfile of somebody else must not take by itself what only the caller can give.
+  if (instruction.network === "host" && planner.request.network !== "host") {
+    throw new SlipwayError("forbidden", "RUN --network=host is not allowed", {
+      hint: "Give the whole build the host's network: --network=host",
+    });
+  }
   const { program } = instruction;
   const script =
     program.form === "script" ? { name: program.name.replaceAll("/", "_"), content: program.content } : undefined;

@@ -1,0 +1,154 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync, rmSync, utimesSync } from "node:fs";
+import { join } from "node:path";
+import { BASE, Testbed, writeFiles } from "./testbed.test.ts";
+
+let bed: Testbed;
+
+beforeAll(async () => {
+  bed = await Testbed.open();
+});
+afterAll(() => bed.close());
+
+let contexts = 0;
+const contextWith = (files: Record<string, string>) => bed.directory(`context-${contexts++}`, files);
+
+describe("a step runs again, and says why", () => {
+  test("the first time", async () => {
+    const built = await bed.build(contextWith({ a: "1" }), `FROM ${BASE}\nRUN echo first-time\n`);
+    expect(built.reasons("RUN")).toEqual(["first-time RUN echo first-time"]);
+  });
+
+  test("files that were added, removed and changed, each by name", async () => {
+    const context = contextWith({ "src/keep": "k", "src/change": "1", "src/remove": "r" });
+    const file = `FROM ${BASE}\nCOPY src /src\nRUN ls /src\n`;
+    await bed.build(context, file);
+    expect((await bed.build(context, file)).state("COPY")).toBe("cached");
+    writeFiles(context, { "src/change": "2", "src/add": "a" });
+    rmSync(join(context, "src/remove"));
+    const built = await bed.build(context, file);
+    expect(built.reasons("COPY").sort()).toEqual([
+      "file-added src/add",
+      "file-changed src/change",
+      "file-removed src/remove",
+    ]);
+    expect(built.reasons("RUN")).toEqual(["parent [2/3] COPY src /src"]);
+  });
+
+  test("a file's mode", async () => {
+    const context = contextWith({ a: "1" });
+    const file = `FROM ${BASE}\nCOPY a /a\n`;
+    await bed.build(context, file);
+    chmodSync(join(context, "a"), 0o755);
+    expect((await bed.build(context, file)).reasons("COPY")[0]).toStartWith(
+      "metadata-changed a file 644 0:0 -> file 755",
+    );
+  });
+
+  test("a build argument and an environment variable, with both values", async () => {
+    const context = contextWith({});
+    const file = (env: string) => `FROM ${BASE}\nARG V=1\nENV E=${env}\nRUN echo arguments\n`;
+    await bed.build(context, file("x"));
+    expect((await bed.build(context, file("x"), { buildArgs: { V: "2" } })).reasons("RUN")).toEqual([
+      "argument V 1 -> 2",
+    ]);
+    expect((await bed.build(context, file("y"), { buildArgs: { V: "2" } })).reasons("RUN")).toEqual([
+      "environment E x -> y",
+    ]);
+  });
+
+  test("another instruction in its place", async () => {
+    const context = contextWith({});
+    await bed.build(context, `FROM ${BASE}\nRUN echo before-this\n`);
+    const built = await bed.build(context, `FROM ${BASE}\nRUN echo after-this\n`);
+    expect(built.reasons("RUN")).toEqual([
+      "instruction RUN echo after-this RUN echo before-this -> RUN echo after-this",
+    ]);
+  });
+
+  test("another base image under the same name", async () => {
+    const context = contextWith({ a: "1" });
+    await bed.build(context, `FROM ${BASE}\nRUN echo base-1 > /v\n`, { tags: ["moving:1"] });
+    await bed.build(context, "FROM moving:1\nRUN echo on-moving\nCOPY a /a\n");
+    await bed.build(context, `FROM ${BASE}\nRUN echo base-2 > /v\n`, { tags: ["moving:1"] });
+    const built = await bed.build(context, "FROM moving:1\nRUN echo on-moving\nCOPY a /a\n");
+    expect(built.reasons("RUN")).toEqual(["base-image moving:1"]);
+    expect(built.state("COPY")).toBe("cached");
+  });
+
+  test("--no-cache, and what was pruned", async () => {
+    const context = contextWith({});
+    const file = `FROM ${BASE}\nRUN echo pruned > /p\n`;
+    await bed.build(context, file);
+    expect((await bed.build(context, file, { noCache: true })).reasons("RUN")).toEqual([
+      "no-cache RUN echo pruned > /p",
+    ]);
+    await bed.builder.prune({ all: true, filters: {} });
+    expect((await bed.build(context, file)).reasons("RUN")).toEqual(["evicted RUN echo pruned > /p"]);
+  });
+});
+
+describe("a step does not run again", () => {
+  test("for new times of the same files", async () => {
+    const context = contextWith({ "d/a": "1" });
+    const file = `FROM ${BASE}\nCOPY d /d\nRUN echo times\n`;
+    const first = await bed.build(context, file);
+    utimesSync(join(context, "d/a"), 1, 1);
+    const second = await bed.build(context, file);
+    expect([second.state("COPY"), second.state("RUN")]).toEqual(["cached", "cached"]);
+    expect(second.result.imageId).toBe(first.result.imageId);
+  });
+
+  test("when a changed step below comes to the same files", async () => {
+    const file = (text: string) =>
+      `FROM ${BASE} AS made\nRUN ${text}\nRUN touch -d @1 /out\nFROM ${BASE}\nCOPY --from=made /out /out\nRUN cat /out # after\n`;
+    const context = contextWith({});
+    await bed.build(context, file("echo same > /out"));
+    const built = await bed.build(context, file("true; echo same > /out"));
+    expect(built.state("true; echo same")).toBe("done");
+    expect([built.state("COPY"), built.state("# after")]).toEqual(["cached", "cached"]);
+  });
+
+  test("for files that it does not copy", async () => {
+    const context = contextWith({ a: "1", b: "1" });
+    const file = `FROM ${BASE}\nCOPY a /a\n`;
+    await bed.build(context, file);
+    writeFiles(context, { b: "2" });
+    expect((await bed.build(context, file)).state("COPY")).toBe("cached");
+  });
+
+  test("for an ARG that comes after it", async () => {
+    const context = contextWith({});
+    const file = `FROM ${BASE}\nRUN echo before-arg\nARG V=1\nRUN echo after-arg\n`;
+    await bed.build(context, file);
+    const built = await bed.build(context, file, { buildArgs: { V: "2" } });
+    expect([built.state("before-arg"), built.state("after-arg")]).toEqual(["cached", "done"]);
+  });
+});
+
+test("the reasons survive a restart of the builder", async () => {
+  const context = contextWith({ f: "1" });
+  const file = `FROM ${BASE}\nCOPY f /f\nRUN echo restarted\n`;
+  await bed.build(context, file);
+  await bed.close(false);
+  bed = await Testbed.open(bed.root);
+  expect((await bed.build(context, file)).state("RUN")).toBe("cached");
+  writeFiles(context, { f: "2" });
+  expect((await bed.build(context, file)).reasons("COPY")).toEqual(["file-changed f"]);
+});
+
+test("usage lists records, and prune leaves what filters keep", async () => {
+  const context = contextWith({});
+  await bed.build(context, `FROM ${BASE}\nRUN --mount=type=cache,target=/c echo usage > /usage\n`);
+  const records = await bed.builder.usage();
+  expect(records.some(({ description }) => description.includes("echo usage"))).toBe(true);
+  expect(records.some(({ type }) => type === "exec.cachemount")).toBe(true);
+  await bed.builder.prune({ all: true, filters: { type: ["exec.cachemount"] } });
+  const left = await bed.builder.usage();
+  expect(left.some(({ type }) => type === "exec.cachemount")).toBe(false);
+  expect(left.length).toBeGreaterThan(0);
+  await bed.builder.prune({ all: true, filters: { until: ["1h"] } });
+  expect((await bed.builder.usage()).length).toBe(left.length);
+  await bed.builder.prune({ all: true, filters: {} });
+  expect(await bed.builder.usage()).toEqual([]);
+});
