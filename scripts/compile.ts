@@ -2,8 +2,9 @@
  * Makes `dist/slipway`: one executable of the command line, the engine and all of its workers.
  *
  * Plain commands must start in a few milliseconds, so the code is cut into chunks that are loaded when they are called
- * (`splitting`) and brought as bytecode, which needs no parsing. Workers are entry points of their own; their names lose
- * their folders, so that `new Worker(new URL("./x-worker.ts", import.meta.url))` finds them beside every chunk.
+ * (`splitting`) and brought as bytecode, which needs no parsing. Workers are entry points of their own. In the executable
+ * all chunks lie in one folder, so each worker is given a second name there: then the same
+ * `new Worker(new URL("./x-worker.ts", import.meta.url))` finds it from source and from the executable.
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
@@ -17,18 +18,23 @@ const workers = workerFiles();
 const duplicate = workers.find((file, at) => workers.findIndex((other) => basename(other) === basename(file)) !== at);
 if (duplicate !== undefined) throw new Error(`two workers are called ${basename(duplicate)}: their names must differ`);
 
+const aliases = Object.fromEntries(
+  workers.map((file) => [join(REPOSITORY, basename(file)), `import ${JSON.stringify(file)};\n`]),
+);
+
 mkdirSync(join(REPOSITORY, "dist"), { recursive: true });
 // A running engine keeps its executable: the new one takes its name only when it is whole.
 const temporary = `${OUTPUT}.${process.pid}`;
 const manifest = (await Bun.file(join(REPOSITORY, "package.json")).json()) as { version: string };
 const result = await Bun.build({
-  entrypoints: [join(REPOSITORY, "packages/cli/src/main.ts"), ...workers],
+  entrypoints: [join(REPOSITORY, "packages/cli/src/main.ts"), ...workers, ...Object.keys(aliases)],
+  files: aliases,
+  root: REPOSITORY,
   target: "bun",
   format: "esm",
   minify: true,
   bytecode: true,
   splitting: true,
-  naming: { entry: "[name].[ext]" },
   define: {
     SLIPWAY_VERSION: JSON.stringify(manifest.version),
     SLIPWAY_COMMIT: JSON.stringify(git("rev-parse", "--short=7", "HEAD") || "unknown"),

@@ -13,6 +13,9 @@ export const PROGRAM = "slipway";
 /** Docker's exit code for a command line that cannot be understood. */
 const USAGE_STATUS = 125;
 
+/** What a shell sees of a program that SIGPIPE ended. */
+const BROKEN_PIPE = 141;
+
 /** Runs one command line (without the program's name) and returns its exit code. Never throws. */
 export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   let status: number;
@@ -25,7 +28,7 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
     await Promise.all([io.stdout.flush(), io.stderr.flush()]);
   } catch (error) {
     // Whoever read us has left: that is how `slipway ps | head` ends.
-    if ((error as { code?: unknown }).code === "EPIPE") return status === 0 ? 0 : status;
+    if (isBrokenPipe(error)) return status === 0 ? BROKEN_PIPE : status;
     io.stderr.write(`${PROGRAM}: cannot write the output: ${(error as Error).message}\n`);
     await io.stderr.flush().catch(() => {});
     return 1;
@@ -149,7 +152,12 @@ export function report(error: unknown, io: Io): number {
     return 1;
   }
   if (error instanceof Error && error.name === "AbortError") return 130;
+  if (isBrokenPipe(error)) return BROKEN_PIPE;
   io.stderr.write(`${PROGRAM}: ${error instanceof Error ? error.message : String(error)}\n`);
   if (io.env.SLIPWAY_DEBUG && error instanceof Error) io.stderr.write(`${error.stack}\n`);
   return 1;
+}
+
+function isBrokenPipe(error: unknown): boolean {
+  return (error as { code?: unknown } | undefined)?.code === "EPIPE";
 }

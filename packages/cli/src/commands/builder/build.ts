@@ -38,10 +38,12 @@ export const build = command({
     const started = Date.now();
     const body = await requestBody({ flags, output, sources, io });
     const counted = summary(progress);
+    let elsewhere = false;
     const result = await runOn(
       sources,
       () => runBuild(client, body, { progress: counted, io }),
       async () => {
+        elsewhere = true;
         const { buildFromTar } = await import("../../build/remote.ts");
         return await buildFromTar({ client, flags, sources, io, output, progress: counted });
       },
@@ -50,7 +52,7 @@ export const build = command({
     if (flags.iidfile !== "" && result.imageId !== undefined) await Bun.write(flags.iidfile, result.imageId);
     if (flags["metadata-file"] !== "") await Bun.write(flags["metadata-file"], metadata(result));
     if (flags.quiet && result.imageId !== undefined) io.stdout.write(`${result.imageId}\n`);
-    else if (progress !== SILENT && flags.progress !== "rawjson")
+    else if (progress !== SILENT && flags.progress !== "rawjson" && !elsewhere)
       io.stderr.write(counted.text(result, Date.now() - started));
     return 0;
   },
@@ -62,11 +64,16 @@ async function runOn<T>(sources: BuildSources, local: () => Promise<T>, remote: 
   try {
     return await local();
   } catch (error) {
-    const elsewhere =
-      error instanceof ApiError && (error.status === 409 || error.status === 404 || error.status === 405);
-    if (!elsewhere || sources.context.kind !== "local") throw error;
-    return await remote();
+    if (!(error instanceof ApiError)) throw error;
+    if (sources.context.kind === "local" && isElsewhere(error)) return await remote();
+    throw new ExitError(1, `ERROR: failed to build: ${error.reason}`, error.hint);
   }
+}
+
+/** The engine sees another directory at our path, or it is Docker's own and has no such call. */
+function isElsewhere({ status, reason }: ApiError): boolean {
+  if (status === 409) return reason.includes("sees another directory");
+  return (status === 404 || status === 405) && /page not found|method not allowed/i.test(reason);
 }
 
 interface BodyInput {
