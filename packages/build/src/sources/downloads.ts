@@ -37,7 +37,10 @@ export class Downloads {
     const known = this.#known(source.url);
     if (known !== undefined && wanted === `sha256:${known.digest}`) return this.#file(source.fileName, known);
     const response = await request(source.url, known, signal);
-    if (response.status === 304 && known !== undefined) return this.#file(source.fileName, known);
+    if (response.status === 304 && known !== undefined) {
+      checkDigest(source.url, known.digest, wanted);
+      return this.#file(source.fileName, known);
+    }
     if (!response.ok || response.body === null) {
       throw new SlipwayError(
         "not-found",
@@ -45,11 +48,7 @@ export class Downloads {
       );
     }
     const digest = await this.#store(response.body, signal);
-    if (wanted !== undefined && wanted !== `sha256:${digest}`) {
-      throw new SlipwayError("corrupt", `${redacted(source.url)}: digest mismatch sha256:${digest}: ${wanted}`, {
-        hint: "The file has changed, or the checksum is that of another file.",
-      });
-    }
+    checkDigest(source.url, digest, wanted);
     const row = { digest, etag: response.headers.get("etag"), last_modified: response.headers.get("last-modified") };
     this.#database
       .query("INSERT OR REPLACE INTO build_downloads VALUES (?, ?, ?, ?)")
@@ -106,6 +105,13 @@ async function request(url: string, known: DownloadRow | undefined, signal: Abor
     signal.throwIfAborted();
     throw new SlipwayError("unavailable", `${redacted(url)} cannot be fetched: ${(cause as Error).message}`, { cause });
   }
+}
+
+function checkDigest(url: string, digest: string, wanted: string | undefined): void {
+  if (wanted === undefined || wanted === `sha256:${digest}`) return;
+  throw new SlipwayError("corrupt", `${redacted(url)}: digest mismatch sha256:${digest}: ${wanted}`, {
+    hint: "The file has changed, or the checksum is that of another file.",
+  });
 }
 
 /** A URL without the password that may stand in it. */
