@@ -23,19 +23,49 @@ export async function tearDown(context: ContainerContext, entry: ContainerEntry)
     attempt("releasing the network", () => context.networks.release(entry.id)),
     attempt("deleting the runtime state", () => context.supervisor.delete(entry.id)),
   ]);
+  announceNetworks(context, entry, "disconnect");
+  entry.endpoints = [];
   await attempt("unmounting the root", () => unmountRoot(context, entry));
   await attempt("removing the bundle", () => rm(context.paths.bundle(entry.id), { recursive: true, force: true }));
-  entry.endpoints = [];
 }
 
-function unmountRoot(context: ContainerContext, entry: ContainerEntry): void {
+/** Lazily: a process that looks into the directory from outside must not keep the container from ending. */
+async function unmountRoot(context: ContainerContext, entry: ContainerEntry): Promise<void> {
   const writable = entry.writable ?? context.store.layers.writable(entry.definition.writableId);
   if (writable === undefined) return;
+  if (isVolatile(entry)) return unmountQuietly(writable.merged);
+  // The last unmount of an overlay waits until all that was written to the upper file system, by whomever, is on the
+  // disk. That can take seconds, so it is another process that waits.
+  const child = Bun.spawn(["umount", "--lazy", writable.merged], { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
+  const [exitCode, complaint] = await Promise.all([child.exited, new Response(child.stderr).text()]);
+  if (exitCode !== 0 && !/not mounted|no mount point/.test(complaint)) throw new Error(complaint.trim());
+}
+
+function unmountQuietly(path: string): void {
   try {
-    // Lazily: a process that looks into the directory from outside must not keep the container from ending.
-    unmount(writable.merged, { lazy: true });
+    unmount(path, { lazy: true });
   } catch (error) {
     if (errnoOf(error) !== "EINVAL" && errnoOf(error) !== "ENOENT") throw error;
+  }
+}
+
+/** The upper directory of a container that removes itself needs no sync: after a crash it is thrown away. */
+export function isVolatile(entry: ContainerEntry): boolean {
+  return entry.definition.hostConfig.AutoRemove === true;
+}
+
+export function announceNetworks(
+  context: ContainerContext,
+  entry: ContainerEntry,
+  action: "connect" | "disconnect",
+): void {
+  for (const endpoint of entry.endpoints) {
+    context.events.publish({
+      type: "network",
+      action,
+      id: endpoint.networkId,
+      attributes: { container: entry.id, name: endpoint.networkName, type: "bridge" },
+    });
   }
 }
 
@@ -56,10 +86,9 @@ export function endRun(
   const again = restartsAfter(readRestartPolicy(hostConfig.RestartPolicy), run);
   const duration = exit.finishedAt - (state.startedAt ?? exit.finishedAt);
   const event = exitEvent(exit, again);
-  const removes = hostConfig.AutoRemove === true && !again;
+  const removes = hostConfig.AutoRemove === true && !again && !entry.stays;
   // One that removes itself has no state to keep: its row goes in the same step.
   const last = next(state, event);
-  const endpoints = entry.endpoints;
   if (!removes) context.index.apply(entry, event);
   if (exit.oomKilled) publishContainerEvent(context, entry, "oom");
   const execDuration = String(Math.max(0, Math.floor(duration / 1000)));
@@ -69,13 +98,7 @@ export function endRun(
     removeEntry(context, entry, { volumes: true, last });
     return;
   }
-  cleanUp(context, entry, async () => {
-    await tearDown(context, entry);
-    for (const endpoint of endpoints) {
-      const attributes = { container: entry.id, name: endpoint.networkName, type: "bridge" };
-      context.events.publish({ type: "network", action: "disconnect", id: endpoint.networkId, attributes });
-    }
-  });
+  cleanUp(context, entry, () => tearDown(context, entry));
   if (again) restart(entry, restartDelay(entry.restart?.delay, duration));
 }
 
@@ -91,9 +114,9 @@ export function removeEntry(
   const { definition } = entry;
   const anonymous = definition.mounts.flatMap(({ anonymous, name }) => (anonymous && name !== undefined ? [name] : []));
   context.index.remove(entry, options.last);
-  publishContainerEvent(context, entry, "destroy");
   cleanUp(context, entry, async () => {
     await tearDown(context, entry);
+    publishContainerEvent(context, entry, "destroy");
     const writable = entry.writable ?? context.store.layers.writable(definition.writableId);
     if (writable !== undefined) await context.store.layers.discard(writable);
     if (options.volumes) context.volumes.removeAnonymous(anonymous);

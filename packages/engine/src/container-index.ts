@@ -24,6 +24,8 @@ export interface ContainerEntry {
   starting: Promise<void> | undefined;
   /** The next start of the restart policy. */
   restart: { readonly delay: number; readonly cancel: () => void } | undefined;
+  /** It is being restarted: it does not remove itself now. */
+  stays: boolean;
   /** Its clean-up after the last run; a new start waits for it. */
   teardown: Promise<void>;
 }
@@ -56,6 +58,7 @@ export class ContainerIndex {
       execIds: new Set(),
       starting: undefined,
       restart: undefined,
+      stays: false,
       teardown: Promise.resolve(),
     };
     this.#byId.set(id, entry);

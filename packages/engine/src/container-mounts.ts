@@ -120,7 +120,7 @@ async function decideVolume(
     source: volume.mountpoint,
     destination: request.destination,
     driver: volume.driver,
-    mode: request.mode === "" ? "z" : request.mode,
+    mode: request.mode === "" && name !== undefined ? "z" : request.mode,
     readWrite: !request.readOnly,
     propagation: "",
     options: ["rbind"],

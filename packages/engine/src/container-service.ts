@@ -131,9 +131,13 @@ export class ContainerService {
   async restart(nameOrId: string, options: StopOptions): Promise<void> {
     const entry = this.#resolve(nameOrId);
     if (isAlive(entry.state.status) || entry.state.status === "restarting") {
-      await stopContainer(this.#context, entry, options);
+      entry.stays = true;
+      try {
+        await stopContainer(this.#context, entry, options);
+      } finally {
+        entry.stays = false;
+      }
     }
-    if (this.#context.index.get(entry.id) === undefined) throw this.#gone(entry);
     entry.restart = undefined;
     await this.#run(entry, true);
     publishContainerEvent(this.#context, entry, "restart");
@@ -309,9 +313,5 @@ export class ContainerService {
       throw new SlipwayError("conflict", `container ${entry.id} is not running`);
     }
     return entry;
-  }
-
-  #gone(entry: ContainerEntry): SlipwayError {
-    return new SlipwayError("not-found", `No such container: ${entry.name}`);
   }
 }

@@ -1,9 +1,10 @@
+import { rmSync } from "node:fs";
 import { errorMessage, isError, Scope, SlipwayError } from "@slipway/base";
 import type { Endpoint } from "@slipway/network";
 import { buildSpec, type Namespace, writeSpec } from "@slipway/runtime";
 import { mountOverlay } from "@slipway/sys";
 import { type ContainerContext, publishContainerEvent } from "./container-context.ts";
-import { removeEntry, tearDown } from "./container-end.ts";
+import { announceNetworks, isVolatile, removeEntry, tearDown } from "./container-end.ts";
 import { type EtcFiles, etcFilesOf, etcMounts, makeBundle, writeEtcFiles } from "./container-files.ts";
 import type { ContainerEntry } from "./container-index.ts";
 import { isAlive, next } from "./container-life.ts";
@@ -101,7 +102,7 @@ async function launch(context: ContainerContext, entry: ContainerEntry): Promise
   return pid;
 }
 
-/** The container's layers as one tree. An upper directory that goes with its container needs no sync. */
+/** The container's layers as one tree. */
 async function mountRoot(context: ContainerContext, entry: ContainerEntry): Promise<string> {
   const { store } = context;
   const writable = entry.writable ?? store.layers.writable(entry.definition.writableId);
@@ -109,13 +110,17 @@ async function mountRoot(context: ContainerContext, entry: ContainerEntry): Prom
     throw new SlipwayError("corrupt", `the writable layer of container ${entry.id} is missing`);
   }
   entry.writable = writable;
+  const volatile = isVolatile(entry);
+  // The mark of an earlier volatile mount, after which overlayfs refuses the next.
+  if (volatile && entry.state.startedAt !== undefined)
+    rmSync(`${writable.work}/work/incompat`, { recursive: true, force: true });
   mountOverlay({
     lowers: writable.lowers,
     upper: writable.upper,
     work: writable.work,
     target: writable.merged,
     userxattr: store.userxattr,
-    volatile: entry.definition.hostConfig.AutoRemove === true,
+    volatile,
   });
   return writable.merged;
 }
@@ -206,19 +211,4 @@ function etcFiles(context: ContainerContext, entry: ContainerEntry, endpoints: r
   const files = etcFilesOf(context.paths, entry.id);
   writeEtcFiles(files, entry.definition, { mode, endpoints });
   return files;
-}
-
-export function announceNetworks(
-  context: ContainerContext,
-  entry: ContainerEntry,
-  action: "connect" | "disconnect",
-): void {
-  for (const endpoint of entry.endpoints) {
-    context.events.publish({
-      type: "network",
-      action,
-      id: endpoint.networkId,
-      attributes: { container: entry.id, name: endpoint.networkName, type: "bridge" },
-    });
-  }
 }

@@ -2,8 +2,9 @@ import type { Image, Store } from "@slipway/store";
 import type { ContainerEntry, ContainerIndex } from "./container-index.ts";
 import { isAlive } from "./container-life.ts";
 import type { ContainerPaths } from "./container-paths.ts";
+import type { DecidedMount } from "./container-table.ts";
 import { directorySize } from "./directory-size.ts";
-import type { Container } from "./faces.ts";
+import type { Container, ContainerMount } from "./faces.ts";
 import { exposedPorts, portTable } from "./port-spec.ts";
 import { statusText } from "./status-text.ts";
 
@@ -41,9 +42,7 @@ export function viewOf(context: ViewContext, entry: ContainerEntry): Container {
     state: entry.state,
     path: definition.path,
     args: definition.args,
-    mounts: definition.mounts
-      .filter((mount) => mount.hidden !== true)
-      .map(({ options: _, subpath: __, createSource: ___, anonymous: ____, hidden: _____, ...mount }) => mount),
+    mounts: definition.mounts.filter((mount) => mount.hidden !== true).map(publicMount),
     endpoints: entry.endpoints.map((endpoint) => ({
       networkName: endpoint.networkName,
       networkId: endpoint.networkId,
@@ -69,6 +68,16 @@ export function viewOf(context: ViewContext, entry: ContainerEntry): Container {
       work: writable?.work ?? "",
       merged: writable?.merged ?? "",
     },
+  };
+}
+
+/** A mount without what only its start needs to know. */
+function publicMount(mount: DecidedMount): ContainerMount {
+  const { type, name, source, destination, driver, mode, readWrite, propagation } = mount;
+  return {
+    ...{ type, source, destination, mode, readWrite, propagation },
+    ...(name === undefined ? {} : { name }),
+    ...(driver === undefined ? {} : { driver }),
   };
 }
 

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { errorMessage, KeyedLock, type Logger, randomId, shortId } from "@slipway/base";
 import type { Networks } from "@slipway/network";
-import type { LogPolicy, Supervisor } from "@slipway/runtime";
+import type { ExitRecord, LogPolicy, Supervisor } from "@slipway/runtime";
 import type { Root, Store } from "@slipway/store";
 import type { ContainerContext } from "./container-context.ts";
 import { ContainerIndex } from "./container-index.ts";
@@ -101,7 +101,11 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
   store.addRoots("engine", () => containerRoots(index));
   const execs = new ExecService(context);
   const containers = new ContainerService(context, new HealthMonitor(context, execs));
+  const restored = Promise.withResolvers<ReadonlySet<string>>();
   supervisor.onExit(async (exit) => {
+    // Ends that are delivered before everything has been made to agree wait; those that were recorded then are known.
+    const known = await restored.promise;
+    if (known.has(exitKey(exit))) return;
     if (exit.execId !== undefined) return execs.handleExit(exit);
     await containers.handleExit(exit);
     execs.handleContainerExit(exit.id);
@@ -132,7 +136,7 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
   return {
     ...{ containers, execs, images, volumes, system, events },
     networks: new NetworkService({ networks, attached }),
-    restore: () => restore(context, containers),
+    restore: async () => restored.resolve(await restore(context, containers)),
     close: (close = {}) => closeEngine(context, containers, close),
   };
 }
@@ -159,8 +163,9 @@ function engineId(store: Store): string {
   return read.get()?.value ?? randomId();
 }
 
-async function restore(context: ContainerContext, containers: ContainerService): Promise<void> {
-  const wanted = await restoreContainers(context);
+/** Returns the ends that were recorded. */
+async function restore(context: ContainerContext, containers: ContainerService): Promise<ReadonlySet<string>> {
+  const { wanted, exits } = await restoreContainers(context);
   containers.watchRunning();
   // Not waited for: the first request is answered while they come up.
   for (const entry of wanted) {
@@ -170,6 +175,11 @@ async function restore(context: ContainerContext, containers: ContainerService):
     });
     context.cleanups.add(start);
   }
+  return new Set(exits.map(exitKey));
+}
+
+function exitKey({ id, execId = "", finishedAt }: ExitRecord): string {
+  return `${id} ${execId} ${finishedAt}`;
 }
 
 async function closeEngine(

@@ -15,10 +15,12 @@ const UNSEEN_EXIT = 255;
 
 /**
  * Makes the database agree with what really is, after whatever happened while no engine ran: containers that still run are
- * kept, ends during the absence are recorded, leftovers of crashes are removed. Returns the containers that their policy
- * starts now.
+ * kept, ends during the absence are recorded, leftovers of crashes are removed. Returns the recorded ends, and the
+ * containers that their policy starts now.
  */
-export async function restoreContainers(context: ContainerContext): Promise<ContainerEntry[]> {
+export async function restoreContainers(
+  context: ContainerContext,
+): Promise<{ readonly wanted: readonly ContainerEntry[]; readonly exits: readonly ExitRecord[] }> {
   const { supervisor, index, networks } = context;
   const { running, exits } = await supervisor.state();
   const alive = new Map(running.map(({ id, pid }) => [id, pid]));
@@ -33,7 +35,7 @@ export async function restoreContainers(context: ContainerContext): Promise<Cont
     if (kept.has(entry.id)) entry.endpoints = networks.sandbox(entry.id)?.endpoints ?? [];
   }
   await removeLeftovers(context, kept);
-  return toStart(context, wasUp);
+  return { wanted: toStart(context, wasUp), exits };
 }
 
 function isUp(status: ContainerEntry["state"]["status"]): boolean {
