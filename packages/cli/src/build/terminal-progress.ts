@@ -9,6 +9,18 @@ const INTERVAL = 80;
 /** Lines of output shown below a running step. */
 const TAIL_LINES = 5;
 
+interface Line {
+  readonly text: string;
+  /** Shown at the right edge. */
+  readonly time?: string;
+}
+
+const MARKS: Readonly<Partial<Record<Vertex["state"], { readonly word: string; readonly color: string }>>> = {
+  cached: { word: "CACHED", color: "36" },
+  failed: { word: "ERROR", color: "31" },
+  cancelled: { word: "CANCELED", color: "33" },
+};
+
 interface Tail {
   lines: string[];
   partial: string;
@@ -97,42 +109,44 @@ export class TerminalProgress implements Progress {
     });
     const live = last ? [] : this.#liveLines(Math.max(rows - 2, 4));
     if (settled.length === 0 && live.length === 0 && this.#drawn === 0) return;
-    const fit = (line: string) => cut(line, Math.max(columns - 1, 20));
+    const width = Math.max(columns - 1, 20);
     const up = this.#drawn > 0 ? `\x1b[${this.#drawn}A` : "";
-    const text = [...settled, ...live].map((line) => `${fit(line)}\x1b[K\n`).join("");
+    const text = [...settled, ...live].map((line) => `${this.#fit(line, width)}\x1b[K\n`).join("");
     // Line wrapping off, so that a long line can never take two rows and spoil the count.
     this.#output.write(`\x1b[?25l\x1b[?7l${up}\r${text}\x1b[J\x1b[?7h\x1b[?25h`);
     void this.#output.flush();
     this.#drawn = live.length;
   }
 
-  #liveLines(room: number): string[] {
+  /** The time stands at the right edge; a name too long for what is left is cut. */
+  #fit({ text, time }: Line, width: number): string {
+    if (time === undefined) return cut(text, width);
+    const room = width - time.length - 1;
+    const left = cut(text, room);
+    return `${left}${" ".repeat(Math.max(room - shownWidth(left), 0))} ${this.#paint("2", time)}`;
+  }
+
+  #liveLines(room: number): Line[] {
     const running = this.#vertices.all().filter((vertex) => vertex.state === "running");
-    const head = this.#paint("1", `[+] Building ${secondsText(Date.now() - this.#start)}`);
+    const head = { text: this.#paint("1", "[+] Building"), time: secondsText(Date.now() - this.#start) };
     const perStep = Math.max(0, Math.min(TAIL_LINES, Math.floor((room - 1) / Math.max(running.length, 1)) - 1));
     const lines = running.flatMap((vertex) => [...this.#vertexLines(vertex), ...this.#tailLines(vertex, perStep)]);
     return [head, ...lines].slice(0, room);
   }
 
-  #vertexLines(vertex: Vertex): string[] {
-    const took =
-      (vertex.completedAt ?? Date.now() - this.#skew) - (vertex.startedAt ?? vertex.completedAt ?? Date.now());
-    const mark =
-      vertex.state === "cached"
-        ? `${this.#paint("36", "CACHED")} `
-        : vertex.state === "failed"
-          ? `${this.#paint("31", "ERROR")} `
-          : vertex.state === "cancelled"
-            ? `${this.#paint("33", "CANCELED")} `
-            : "";
-    const time = vertex.state === "cached" ? "" : ` ${this.#paint("2", secondsText(took))}`;
-    const lines = [` => ${mark}${vertex.name}${time}`];
-    if (vertex.reason !== "" && vertex.state !== "cached")
-      lines.push(this.#paint("33", `      because ${vertex.reason}`));
-    return lines;
+  #vertexLines(vertex: Vertex): Line[] {
+    const end = vertex.completedAt ?? Date.now() - this.#skew;
+    const mark = MARKS[vertex.state];
+    const shown = mark === undefined ? "" : `${this.#paint(mark.color, mark.word)} `;
+    const step: Line = {
+      text: ` => ${shown}${vertex.name}`,
+      ...(vertex.state === "cached" ? {} : { time: secondsText(end - (vertex.startedAt ?? end)) }),
+    };
+    if (vertex.reason === "" || vertex.state === "cached") return [step];
+    return [step, { text: this.#paint("33", `      because ${vertex.reason}`) }];
   }
 
-  #tailLines(vertex: Vertex, room: number): string[] {
+  #tailLines(vertex: Vertex, room: number): Line[] {
     const tail = this.#tails.get(vertex.id);
     if (tail === undefined) return [];
     const lines = [
@@ -140,7 +154,7 @@ export class TerminalProgress implements Progress {
       ...(tail.partial === "" ? [] : [tail.partial]),
       ...(tail.status === "" ? [] : [tail.status]),
     ];
-    return lines.slice(-room).map((line) => this.#paint("2", ` => => # ${printable(line)}`));
+    return lines.slice(-room).map((line) => ({ text: this.#paint("2", ` => => # ${printable(line)}`) }));
   }
 
   #paint(code: string, text: string): string {
@@ -169,4 +183,8 @@ function cut(line: string, width: number): string {
     }
   }
   return text;
+}
+
+function shownWidth(text: string): number {
+  return [...text.replace(/\x1b\[[0-9;]*m/g, "")].length;
 }
