@@ -6,26 +6,30 @@ import type { FromWorker } from "./worker-protocol.ts";
 /** Bytes that may be on their way to the worker: enough that it never waits, little enough to hold in memory. */
 const MOST_AHEAD = 8 * 1024 * 1024;
 
+export interface ReadArchiveOptions {
+  readonly archive: ReadableStream<Uint8Array>;
+  readonly signal: AbortSignal | undefined;
+  readonly onProgress: ((message: Extract<FromWorker, { type: "progress" }>) => void) | undefined;
+}
+
 /** Feeds an archive to a worker that takes it apart. */
 export async function readArchive(
   pool: WorkerPool,
   job: LoadJob,
-  options: {
-    readonly archive: ReadableStream<Uint8Array>;
-    readonly signal: AbortSignal | undefined;
-    readonly onProgress: ((message: Extract<FromWorker, { type: "progress" }>) => void) | undefined;
-  },
+  options: ReadArchiveOptions,
 ): Promise<ArchiveContents> {
+  const reader = options.archive.getReader();
   let ahead = 0;
   let failed = false;
-  let wake = () => {};
+  let wakeForChunk = () => {};
+  let wakeForRoom = () => {};
   const run = await pool.start(
     job,
     (message) => {
       if (message.type === "progress") options.onProgress?.(message);
       if (message.type !== "taken") return;
       ahead -= message.bytes;
-      wake();
+      if (ahead <= MOST_AHEAD) wakeForRoom();
     },
     options.signal,
   );
@@ -33,31 +37,36 @@ export async function readArchive(
     () => {},
     () => {
       failed = true;
-      wake();
+      wakeForChunk();
+      wakeForRoom();
     },
   );
-  const reader = options.archive.getReader();
   try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done || failed) break;
-      ahead += value.length;
-      run.send({ type: "chunk", bytes: value }, ownBuffer(value));
-      while (ahead > MOST_AHEAD && !failed) await new Promise<void>((resolve) => (wake = resolve));
+    while (!failed) {
+      // A sender that stands still must not keep a load that has failed.
+      const chunk = await new Promise<Uint8Array | undefined>((resolve, reject) => {
+        wakeForChunk = () => resolve(undefined);
+        reader.read().then(({ value }) => resolve(value), reject);
+      });
+      if (chunk === undefined || failed) break;
+      ahead += chunk.length;
+      run.send({ type: "chunk", bytes: chunk }, ownBuffer(chunk));
+      while (ahead > MOST_AHEAD && !failed) await new Promise<void>((resolve) => (wakeForRoom = resolve));
     }
     run.send({ type: "end" });
   } catch (error) {
     // The sender went away: the worker is to throw away what it has.
     run.stop();
-    run.send({ type: "chunk", bytes: new Uint8Array(512) });
-    run.send({ type: "end" });
     await ended;
     throw error;
-  } finally {
-    if (failed) await reader.cancel().catch(() => {});
-    reader.releaseLock();
   }
-  return (await run.result) as ArchiveContents;
+  try {
+    return (await run.result) as ArchiveContents;
+  } catch (error) {
+    // Nobody wants the rest. Not awaited: a sender that stands still would keep us.
+    reader.cancel(error).catch(() => {});
+    throw error;
+  }
 }
 
 /** The memory of a chunk that is alone in it can be handed over; otherwise it is copied. */

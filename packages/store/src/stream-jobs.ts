@@ -121,7 +121,7 @@ async function loadArchive(job: LoadJob, { queue, checkpoint, send }: StreamCont
     onProgress: (id, current, total) => send({ type: "progress", id, current, total }),
   });
   try {
-    const source = chunksOf(queue, send);
+    const source = chunksOf(queue, send, checkpoint);
     const first = await source.next();
     const head = first.done ? new Uint8Array(0) : first.value;
     const compression = sniffCompression(head);
@@ -142,11 +142,17 @@ async function loadArchive(job: LoadJob, { queue, checkpoint, send }: StreamCont
   }
 }
 
-async function* chunksOf(queue: ChunkQueue, send: StreamContext["send"]): AsyncGenerator<Uint8Array> {
+async function* chunksOf(
+  queue: ChunkQueue,
+  send: StreamContext["send"],
+  checkpoint: Checkpoint,
+): AsyncGenerator<Uint8Array> {
   for (let bytes = await queue.next(); bytes !== undefined; bytes = await queue.next()) {
     yield bytes;
     send({ type: "taken", bytes: bytes.length });
   }
+  // The end may be that of the job and not of the archive.
+  checkpoint();
 }
 
 async function* prepend(head: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -63,29 +63,41 @@ export class WorkerPool {
   ): Promise<StreamRun> {
     signal?.throwIfAborted();
     const seat = await this.#seat();
+    if (signal?.aborted) {
+      this.#release(seat);
+      throw signal.reason;
+    }
     const control = new Int32Array(new SharedArrayBuffer(8));
     const pull = () => {
       Atomics.add(control, 1, 1);
       Atomics.notify(control, 1);
     };
+    let ended = false;
+    const send = (message: ToWorker, transfer: ArrayBuffer[] = []) => {
+      // A seat that has ended this job may have another by now.
+      if (!ended) seat.worker.postMessage(message, transfer);
+    };
     const stop = () => {
       Atomics.store(control, 0, 1);
       Atomics.notify(control, 1);
+      // And if it waits for chunks, not for leave to send them:
+      send({ type: "end" });
     };
     signal?.addEventListener("abort", stop, { once: true });
     const result = new Promise<unknown>((resolve, reject) => {
       seat.receive = (message) => {
+        ended ||= message.type === "done" || message.type === "failed";
         if (message.type === "done") resolve(message.result);
         else if (message.type === "failed") reject(signal?.aborted ? signal.reason : fromWire(message.error));
         else onMessage(message);
       };
       seat.fail = reject;
     }).finally(() => {
+      ended = true;
       signal?.removeEventListener("abort", stop);
       this.#release(seat);
     });
     result.catch(() => {});
-    const send = (message: ToWorker, transfer: ArrayBuffer[] = []) => seat.worker.postMessage(message, transfer);
     send({ type: "start", job, control: control.buffer as SharedArrayBuffer });
     return { send, result, pull, stop };
   }
@@ -107,7 +119,7 @@ export class WorkerPool {
   }
 
   #hire(): Seat {
-    const worker = new Worker(workerLocation());
+    const worker = new Worker(new URL("./store-worker.ts", import.meta.url));
     const seat: Seat = { worker, receive: () => {}, fail: () => {}, idle: undefined };
     worker.onmessage = (event: MessageEvent<FromWorker>) => seat.receive(event.data);
     worker.onerror = (event) => this.#drop(seat, new SlipwayError("internal", `store worker: ${event.message}`));
@@ -137,13 +149,4 @@ export class WorkerPool {
     const next = this.#waiting.shift();
     if (next !== undefined) next(this.#hire());
   }
-}
-
-/**
- * In the executable, a worker is named by its path below the compile's `--root`, which is the repository's; it has to be
- * among the compile's entry points.
- */
-function workerLocation(): string {
-  if (import.meta.url.includes("/$bunfs/")) return "./packages/store/src/store-worker.ts";
-  return new URL("./store-worker.ts", import.meta.url).href;
 }
