@@ -2,6 +2,8 @@
  * The only place that talks to the kernel by FFI. Everything is synchronous and thin: one function, one or two system
  * calls. Failures are `SystemError`s in the shape of `node:fs`. It knows nothing of layers, containers or networks.
  */
+
+export { copyDescriptorOf, receiveLabelled, sendLabelled, setSendBuffer } from "./descriptor-passing.ts";
 export {
   chmodAt,
   chownAt,
@@ -72,9 +74,22 @@ export {
   type WindowSize,
   windowSize,
 } from "./pty.ts";
+export { Epoll, READY } from "./readiness.ts";
 export { mkdirInRoot, openInRoot, RESOLVE, resolveInRoot } from "./rooted-path.ts";
 export { signalName, signalNumber } from "./signals.ts";
+export { replaceProcess, type SpawnOptions, setCloseOnExec, spawnProcess, supportsX32 } from "./spawn.ts";
 export { type FileKind, type FileStat, fstatNs, lstatAt, lstatNs, statNs } from "./stat.ts";
+export {
+  acceptConnection,
+  inheritedSocketPair,
+  listenUnix,
+  readSome,
+  sendSome,
+  splicePipe,
+  teePipe,
+  WOULD_BLOCK,
+  writeSome,
+} from "./stream-io.ts";
 export { SystemError } from "./system-error.ts";
 export { statBatch, type WalkEntry, type WalkVisitor, walkDirectory } from "./walk.ts";
 export { lgetxattr, llistxattr, lremovexattr, lsetxattr, readXattrs } from "./xattr.ts";
