@@ -417,6 +417,25 @@ describe("builds", () => {
     });
   });
 
+  test("a client that does not read loses output, not the result, and not the daemon's memory", async () => {
+    const vertex = `sha256:${"b".repeat(64)}` as Digest;
+    const line = Buffer.from("y\n".repeat(32 * 1024));
+    const backends = fakeBackends({
+      builds: {
+        async build(_, onEvent) {
+          for (let i = 0; i < 1000; i++) onEvent({ type: "log", vertex, stream: "stdout", time: 0, data: line });
+          return { imageId: IMAGE, names: [] };
+        },
+      },
+    });
+    await withServer(backends, async ({ request }) => {
+      const answer = await (await request("/build", { method: "POST", body: "tar" })).text();
+      expect(answer.length).toBeLessThan(20_000_000);
+      expect(answer.match(/output clipped/g)).toHaveLength(1);
+      expect(answer).toContain("Successfully built");
+    });
+  });
+
   test("a failure before anything was said is an HTTP error, after that a last line", async () => {
     let speak = false;
     const backends = fakeBackends({

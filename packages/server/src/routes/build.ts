@@ -34,7 +34,7 @@ async function build(call: Call, builds: Backends["builds"], running: Map<string
   if (buildId !== undefined) running.set(buildId, cancel);
   const lines = new LineStream();
   const narrator = new Narrator((text) => {
-    if (!quiet) lines.send({ stream: text });
+    if (!quiet) lines.offer({ stream: text }, () => ({ stream: "\n[output clipped: it is read too slowly]\n" }));
   });
   const work = async () => {
     try {

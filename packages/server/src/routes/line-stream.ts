@@ -1,5 +1,8 @@
 import { type BodyWriter, type Reply, stream } from "../http/reply.ts";
 
+/** Characters of unread lines above which those that may be lost are. */
+const BACKLOG = 4 * 1024 * 1024;
+
 /**
  * An answer of JSON lines from work that runs while the request's body may still be arriving.
  *
@@ -8,12 +11,24 @@ import { type BodyWriter, type Reply, stream } from "../http/reply.ts";
  */
 export class LineStream {
   #lines: string[] = [];
+  #characters = 0;
+  #clipping = false;
   #wake: (() => void) | undefined;
 
   /** Never blocks: producers are not slowed by a slow reader, so lines are for words, not for data. */
   send(line: Record<string, unknown>): void {
-    this.#lines.push(`${JSON.stringify(line)}\n`);
+    const text = `${JSON.stringify(line)}\n`;
+    this.#lines.push(text);
+    this.#characters += text.length;
     this.#wake?.();
+  }
+
+  /** Sends a line that may be lost: a client that does not read what a step prints must not fill the daemon's memory. */
+  offer(line: Record<string, unknown>, notice: () => Record<string, unknown>): void {
+    const full = this.#characters > BACKLOG;
+    if (!full) this.send(line);
+    else if (!this.#clipping) this.send(notice());
+    this.#clipping = full;
   }
 
   async reply(work: () => Promise<void>, failureLine: (error: unknown) => Record<string, unknown>): Promise<Reply> {
@@ -56,6 +71,7 @@ export class LineStream {
     if (this.#lines.length === 0) return;
     const text = this.#lines.join("");
     this.#lines = [];
+    this.#characters = 0;
     await body.write(text);
   }
 }

@@ -1,5 +1,5 @@
 import { randomId } from "@slipway/base";
-import type { Backends } from "../backend.ts";
+import type { Backends, BuildEvent } from "../backend.ts";
 import { encodeBuildEvent, readWireBuildRequest } from "../build-wire.ts";
 import type { Call } from "../call.ts";
 import { errorDocument } from "../error-reply.ts";
@@ -29,11 +29,22 @@ async function build(call: Call, builds: Backends["builds"], outputs: BuildOutpu
   const request = readWireBuildRequest(await call.json(MAX_REQUEST_BYTES));
   const lines = new LineStream();
   const work = async () => {
-    const result = await builds.build(request, (event) => lines.send(encodeBuildEvent(event)), call.signal);
+    const result = await builds.build(request, (event) => tell(lines, event), call.signal);
     const { stream: output, ...rest } = result;
     const outputId = output === undefined ? undefined : randomId();
     if (outputId !== undefined && output !== undefined) outputs.put(outputId, output);
     lines.send({ type: "result", ...rest, ...(outputId !== undefined && { outputId }) });
   };
   return await lines.reply(work, (error) => ({ type: "error", ...errorDocument(error) }));
+}
+
+/** What steps print may be clipped, what happened to them not. */
+function tell(lines: LineStream, event: BuildEvent): void {
+  if (event.type !== "log") {
+    lines.send(encodeBuildEvent(event));
+    return;
+  }
+  lines.offer(encodeBuildEvent(event), () =>
+    encodeBuildEvent({ ...event, data: Buffer.from("\n[output clipped: it is read too slowly]\n") }),
+  );
 }
