@@ -36,15 +36,11 @@ export async function createContainer(
   const top = image.layers.at(-1);
   await using undo = new Scope();
   const lease = undo.use(context.store.leases.open(`create container ${shortId(id)}`));
-  const mounts = await decideMounts(context, { config, hostConfig, top });
-  undo.defer(() => {
-    if (context.index.get(id) === undefined) {
-      context.volumes.removeAnonymous(mounts.flatMap((mount) => (mount.anonymous && mount.name ? [mount.name] : [])));
-    }
-  });
+  const isMade = (): boolean => context.index.get(id) !== undefined;
+  const mounts = await decideMounts(context, { config, hostConfig, top, undo, isMade });
   const writable = await context.store.layers.prepare(top, lease, { persistent: true });
   undo.defer(async () => {
-    if (context.index.get(id) === undefined) await context.store.layers.discard(writable);
+    if (!isMade()) await context.store.layers.discard(writable);
   });
 
   const definition: ContainerDefinition = {

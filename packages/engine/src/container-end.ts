@@ -114,12 +114,12 @@ export function removeEntry(
   const { definition } = entry;
   const anonymous = definition.mounts.flatMap(({ anonymous, name }) => (anonymous && name !== undefined ? [name] : []));
   context.index.remove(entry, options.last);
+  if (options.volumes) context.volumes.removeAnonymous(anonymous);
   cleanUp(context, entry, async () => {
     await tearDown(context, entry);
     publishContainerEvent(context, entry, "destroy");
     const writable = entry.writable ?? context.store.layers.writable(definition.writableId);
     if (writable !== undefined) await context.store.layers.discard(writable);
-    if (options.volumes) context.volumes.removeAnonymous(anonymous);
     await rm(context.paths.home(entry.id), { recursive: true, force: true });
   });
 }

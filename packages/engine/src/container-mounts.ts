@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { errnoOf, isError, SlipwayError } from "@slipway/base";
+import { errnoOf, isError, randomId, type Scope, SlipwayError } from "@slipway/base";
 import type { ChainId } from "@slipway/oci";
 import type { Mount } from "@slipway/runtime";
 import { resolveInRoot } from "@slipway/sys";
@@ -16,24 +16,28 @@ type Context = Pick<ContainerContext, "volumes" | "store" | "index">;
  * Decides every mount of a new container: its own, those of `VolumesFrom`, and anonymous volumes for what the image
  * declares. Volumes are made, and filled from the image, here. Throws `invalid` for a source that is missing.
  */
-export async function decideMounts(
-  context: Context,
-  wanted: { readonly config: ContainerConfig; readonly hostConfig: HostConfig; readonly top: ChainId | undefined },
-): Promise<DecidedMount[]> {
-  const decided = new Map<string, DecidedMount>();
-  for (const mount of inheritedMounts(context, wanted.hostConfig.VolumesFrom ?? [])) {
-    decided.set(mount.destination, mount);
-  }
-  for (const request of requestedMounts(wanted.hostConfig)) {
-    decided.set(request.destination, await decide(context, request, wanted.top));
-  }
+export async function decideMounts(context: Context, wanted: WantedMounts): Promise<DecidedMount[]> {
+  const inherited = inheritedMounts(context, wanted.hostConfig.VolumesFrom ?? []);
+  const own = requestedMounts(wanted.hostConfig);
+  // Everything that can be wrong is found out before anything is made.
+  for (const request of own) if (request.kind === "bind") checkSource(request);
+  const decided = new Map(inherited.map((mount) => [mount.destination, mount]));
+  for (const request of own) decided.set(request.destination, await decide(context, request, wanted));
   for (const path of Object.keys(wanted.config.Volumes ?? {})) {
     const request = anonymous(path);
-    if (!decided.has(request.destination)) {
-      decided.set(request.destination, await decide(context, request, wanted.top));
-    }
+    if (!decided.has(request.destination)) decided.set(request.destination, await decide(context, request, wanted));
   }
   return [...decided.values()];
+}
+
+export interface WantedMounts {
+  readonly config: ContainerConfig;
+  readonly hostConfig: HostConfig;
+  /** The image's topmost layer. */
+  readonly top: ChainId | undefined;
+  /** Undoes what is made when the container is not, and ends what is held for the time of its making. */
+  readonly undo: Scope;
+  readonly isMade: () => boolean;
 }
 
 function anonymous(path: string): MountRequest {
@@ -54,7 +58,7 @@ function inheritedMounts(context: Context, sources: readonly string[]): DecidedM
   });
 }
 
-async function decide(context: Context, request: MountRequest, top: ChainId | undefined): Promise<DecidedMount> {
+async function decide(context: Context, request: MountRequest, wanted: WantedMounts): Promise<DecidedMount> {
   switch (request.kind) {
     case "bind":
       return decideBind(request);
@@ -70,12 +74,15 @@ async function decide(context: Context, request: MountRequest, top: ChainId | un
         ...(request.fromMap ? { hidden: true } : {}),
       };
     case "volume":
-      return decideVolume(context, request, top);
+      return decideVolume(context, request, wanted);
   }
 }
 
-function decideBind(request: MountRequest & { kind: "bind" }): DecidedMount {
+function checkSource(request: MountRequest & { kind: "bind" }): void {
   if (!request.createSource && !existsSync(request.source)) throw missingSource(request.source);
+}
+
+function decideBind(request: MountRequest & { kind: "bind" }): DecidedMount {
   return {
     type: "bind",
     source: request.source,
@@ -101,13 +108,21 @@ function missingSource(source: string): SlipwayError {
 async function decideVolume(
   context: Context,
   request: MountRequest & { kind: "volume" },
-  top: ChainId | undefined,
+  { top, undo, isMade }: WantedMounts,
 ): Promise<DecidedMount> {
   const { volumes, store } = context;
-  const { name, labels, options, driver } = request;
+  const { labels, options, driver } = request;
+  const name = request.name ?? randomId();
+  // Until the container is in the table nothing else says that the volume is needed.
+  undo.defer(volumes.reserve(name));
+  if (request.name === undefined) {
+    undo.defer(() => {
+      if (!isMade()) volumes.removeAnonymous([name]);
+    });
+  }
   const volume: Volume =
-    name === undefined
-      ? await volumes.createAnonymous(labels)
+    request.name === undefined
+      ? await volumes.createAnonymous(name, labels)
       : await volumes.create({ name, labels, options, driver });
   if (request.copyUp && top !== undefined) {
     await volumes.whileLocked(volume.name, async () => {
@@ -120,12 +135,12 @@ async function decideVolume(
     source: volume.mountpoint,
     destination: request.destination,
     driver: volume.driver,
-    mode: request.mode === "" && name !== undefined ? "z" : request.mode,
+    mode: request.mode === "" && request.name !== undefined ? "z" : request.mode,
     readWrite: !request.readOnly,
     propagation: "",
     options: ["rbind"],
     ...(request.subpath === undefined ? {} : { subpath: request.subpath }),
-    ...(name === undefined ? { anonymous: true } : {}),
+    ...(request.name === undefined ? { anonymous: true } : {}),
   };
 }
 

@@ -43,6 +43,8 @@ const PRUNE_FILTERS = ["label", "label!", "all", "until"];
 export class VolumeService {
   readonly #deps: VolumeDependencies;
   readonly #lock = new KeyedLock();
+  /** Names that containers in the making need, with how many of them. */
+  readonly #reserved = new Map<string, number>();
 
   constructor(deps: VolumeDependencies) {
     this.#deps = deps;
@@ -71,12 +73,21 @@ export class VolumeService {
   }
 
   /** A volume of its own for one container. */
-  createAnonymous(labels: Readonly<Record<string, string>>): Promise<Volume> {
-    const name = randomId();
+  createAnonymous(name: string, labels: Readonly<Record<string, string>>): Promise<Volume> {
     const marked = { "com.docker.volume.anonymous": "", ...labels };
     return this.#lock.with(name, () =>
       this.#obtain(name, { labels: marked, options: {}, driver: "local", anonymous: true }),
     );
+  }
+
+  /** Nobody removes the volume until the returned function is called. It need not exist yet. */
+  reserve(name: string): () => void {
+    this.#reserved.set(name, (this.#reserved.get(name) ?? 0) + 1);
+    return () => {
+      const left = (this.#reserved.get(name) ?? 1) - 1;
+      if (left === 0) this.#reserved.delete(name);
+      else this.#reserved.set(name, left);
+    };
   }
 
   /** Runs `work` while nobody makes or removes the volume: two containers must not fill it at once. */
@@ -98,7 +109,7 @@ export class VolumeService {
     return this.#lock.with(name, () => {
       try {
         if (this.find(name) === undefined) this.#missing(name);
-        const users = this.#deps.usersOf(name);
+        const users = [...this.#deps.usersOf(name), ...(this.#reserved.has(name) ? ["a new container"] : [])];
         if (users.length > 0) {
           throw new SlipwayError("conflict", `remove ${name}: volume is in use - [${users.join(", ")}]`, {
             hint: "Remove these containers first.",
@@ -190,7 +201,8 @@ export class VolumeService {
   }
 
   #dropUnused(name: string): boolean {
-    if (this.find(name) === undefined || this.#deps.usersOf(name).length > 0) return false;
+    const used = this.#reserved.has(name) || this.#deps.usersOf(name).length > 0;
+    if (used || this.find(name) === undefined) return false;
     this.#drop(name);
     return true;
   }
