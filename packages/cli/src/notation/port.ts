@@ -102,5 +102,5 @@ function shortForm(spec: string): string {
 
 function isAddress(text: string): boolean {
   if (/^\d{1,3}(\.\d{1,3}){3}$/.test(text)) return text.split(".").every((part) => Number(part) < 256);
-  return text.includes(":") && /^[0-9a-fA-F:.]+$/.test(text);
+  return /:.*:/.test(text) && /^[0-9a-fA-F:.]+$/.test(text);
 }
