@@ -1,5 +1,5 @@
 import { isError, SlipwayError } from "@slipway/base";
-import { operationDigest, type Vertex } from "./graph.ts";
+import { operationDigest, reachable, type Vertex } from "./graph.ts";
 import { prepareExec } from "./ops/exec-op.ts";
 import { type CopyInputs, hasOnlyFiles, prepareFile, readCopyInputs, treesOf } from "./ops/file-op.ts";
 import { placed } from "./plan/errors.ts";
@@ -13,8 +13,12 @@ export class BuildOperators implements Operators<Result> {
   /** What copies read, found out while the steps below them still run. */
   readonly #early = new Map<string, Promise<CopyInputs>>();
 
-  constructor(session: BuildSession) {
+  /** Vertices whose files another needs in place, by ID. */
+  readonly #mounted: ReadonlySet<string>;
+
+  constructor(session: BuildSession, root: Vertex) {
     this.#session = session;
+    this.#mounted = mountedVertices(root);
   }
 
   begin({ id, operation }: Vertex, inputs: readonly Promise<Result>[], signal: AbortSignal): void {
@@ -40,8 +44,9 @@ export class BuildOperators implements Operators<Result> {
         return prepareExec({ session, vertex, operation, root: rootOf(inputs[0]), inputs: inputs.slice(1) }, signal);
       case "file": {
         const early = await this.#early.get(vertex.id);
+        const form = this.#mounted.has(vertex.id) ? "tree" : "tar";
         return prepareFile(
-          { session, vertex, operation, root: rootOf(inputs[0]), inputs: inputs.slice(1), early },
+          { session, vertex, operation, root: rootOf(inputs[0]), inputs: inputs.slice(1), early, form },
           signal,
         );
       }
@@ -123,4 +128,20 @@ export class BuildOperators implements Operators<Result> {
       ...(chainId !== undefined && { chainId }),
     };
   }
+}
+
+/** All that an exec stands on or mounts, and all that a copy reads from: their layers are needed as trees. */
+function mountedVertices(root: Vertex): ReadonlySet<string> {
+  const mounted = new Set<string>();
+  for (const { operation, inputs } of reachable([root]).reverse()) {
+    for (const [index, input] of inputs.entries()) {
+      if (operation.type === "exec" || index > 0 || mounted.has(input.id)) mark(input, mounted);
+    }
+  }
+  return mounted;
+}
+
+function mark(vertex: Vertex, mounted: Set<string>): void {
+  for (let at: Vertex | undefined = vertex; at !== undefined && !mounted.has(at.id); at = at.inputs[0])
+    mounted.add(at.id);
 }

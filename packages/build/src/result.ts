@@ -1,4 +1,5 @@
 import type { ChainId, ImageId } from "@slipway/oci";
+import type { LayerEntry } from "@slipway/store";
 import type { FileTree } from "./sources/file-tree.ts";
 
 /** What a vertex comes to. */
@@ -17,6 +18,8 @@ export interface RootResult {
   readonly image?: { readonly name: string; readonly id: ImageId };
   /** The step that made it, for explanations. */
   readonly step: string;
+  /** The layer as it was made in this build, and what it lies on. */
+  readonly made?: { readonly entries: readonly LayerEntry[]; readonly on: RootResult };
 }
 
 /** Files that are no root file system: a context, a download. */

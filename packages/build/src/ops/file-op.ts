@@ -15,6 +15,7 @@ import { RootTree } from "../sources/root-tree.ts";
 import type { CopyAction } from "./copy-action.ts";
 import { EntrySet, type PlacedSource, placeSources } from "./copy-entries.ts";
 import { checkConflicts, type DestinationFacts, destinationFacts, factsKey } from "./destination.ts";
+import { MadeView } from "./made-view.ts";
 import { type Owner, resolveOwner } from "./owner.ts";
 import { earlierContent } from "./reuse.ts";
 import { describeSelection, type SelectedSource, selectedBytes, selectSources } from "./selection.ts";
@@ -75,6 +76,8 @@ interface FileStep {
   readonly inputs: readonly Result[];
   /** Of sources that are no root file systems. */
   readonly early: CopyInputs | undefined;
+  /** How the layer is best kept: as a tree when a step needs it at once. */
+  readonly form: "tar" | "tree";
 }
 
 export async function prepareFile(step: FileStep, signal: AbortSignal): Promise<Work<Result>> {
@@ -90,7 +93,7 @@ export async function prepareFile(step: FileStep, signal: AbortSignal): Promise<
     return { found: resultOf(record, vertex) };
   }
   const copied = await completeInputs(step, signal);
-  const view = await session.services.store.layers.view(root.chainId, signal);
+  const view = await viewOf(session, root, signal);
   const destination = await describeDestination(operation.action, view);
   const contentKey =
     copied !== undefined && copied.manifest === undefined
@@ -118,6 +121,13 @@ export async function prepareFile(step: FileStep, signal: AbortSignal): Promise<
     run: (runSignal) => make(making, runSignal),
     done: () => useRecord(session, vertex, { key, cached: false }),
   };
+}
+
+/** What a copy looks at of its root. A layer that this build has just made as a tar is not unpacked for that. */
+async function viewOf(session: BuildSession, root: RootResult, signal: AbortSignal): Promise<RootView> {
+  const { store } = session.services;
+  if (root.made === undefined) return store.layers.view(root.chainId, signal);
+  return new MadeView(await viewOf(session, root.made.on, signal), root.made.entries, store);
 }
 
 interface Making extends FileStep {
@@ -205,7 +215,8 @@ async function make(making: Making, signal: AbortSignal): Promise<RootResult> {
     ingredients,
   };
   cache.add(record, manifestsOf(making));
-  return resultOf(record, vertex);
+  const isTar = layer !== undefined && making.form === "tar";
+  return { ...resultOf(record, vertex), ...(isTar && { made: { entries, on: root } }) };
 }
 
 type MakingWithLease = Making & { readonly lease: Lease };
@@ -225,7 +236,12 @@ async function entriesOf(making: MakingWithLease, signal: AbortSignal): Promise<
     set.require(facts.target.slice(1));
     return set.entries();
   }
-  const reuse = await earlierContent(session, vertex, making.copied?.manifest?.files, signal);
+  const reuse = await earlierContent(
+    session,
+    vertex,
+    { files: making.copied?.manifest?.files, form: making.form },
+    signal,
+  );
   const set = new EntrySet({
     ...options,
     ...(action.chmod !== undefined && { chmod: action.chmod }),
@@ -248,15 +264,15 @@ function addHeredocs(set: EntrySet, action: CopyAction, facts: DestinationFacts)
   }
 }
 
-/** Files of trees are shared by hard link; everything else is one tar, quickly written and unpacked when needed. */
+/** Files of trees are shared by hard link; what no step needs at once is one tar, quickly written and unpacked when needed. */
 function addLayer(making: MakingWithLease, entries: readonly LayerEntry[], signal: AbortSignal): Promise<Layer> {
-  const { session, root, lease } = making;
+  const { session, root, lease, form } = making;
   const shared = entries.some((entry) => entry.kind === "file" && entry.content.from === "tree");
   return session.services.store.layers.fromEntries({
     ...(root.chainId !== undefined && { parent: root.chainId }),
     entries,
-    form: shared ? "tree" : "tar",
-    remember: !shared,
+    form: shared ? "tree" : form,
+    remember: !shared && form === "tar",
     lease,
     signal,
   });

@@ -1,4 +1,6 @@
-import type { FileContent } from "@slipway/store";
+import type { ChainId } from "@slipway/oci";
+import type { FileContent, Store } from "@slipway/store";
+import { lstatNs } from "@slipway/sys";
 import type { Vertex } from "../graph.ts";
 import type { FileManifest } from "../manifest.ts";
 import { type BuildSession, placeOf } from "../session.ts";
@@ -14,21 +16,41 @@ const FEW_FILES = 64;
 export async function earlierContent(
   session: BuildSession,
   vertex: Vertex,
-  now: FileManifest | undefined,
+  wanted: { readonly files: FileManifest | undefined; readonly form: "tar" | "tree" },
   signal: AbortSignal,
 ): Promise<((entry: TreeEntry, layerPath: string) => FileContent | undefined) | undefined> {
+  const now = wanted.files;
   if (now === undefined || now.size < FEW_FILES) return undefined;
   const { cache, store } = session.services;
   const record = cache.previous(placeOf(session, vertex))?.record;
   const input = record?.ingredients.inputs.find(({ manifest }) => manifest !== undefined);
   if (!record?.layer || record.chainId === undefined || input?.manifest === undefined) return undefined;
   const before = cache.manifest(input.manifest);
-  const index = before && (await store.layers.tarIndex(record.chainId, signal));
-  if (before === undefined || index === undefined) return undefined;
+  if (before === undefined) return undefined;
+  const find =
+    wanted.form === "tar" ? await inTar(store, record.chainId, signal) : await inTree(store, record.chainId, signal);
   return (entry, layerPath) => {
     const [old, content] = [before.get(entry.path)?.content, now.get(entry.path)?.content];
-    const span = old !== undefined && old === content ? index.files.get(layerPath) : undefined;
-    if (span === undefined || span.size !== entry.size) return undefined;
-    return { from: "blob", digest: index.digest, offset: span.offset, size: span.size };
+    return old !== undefined && old === content ? find(entry, layerPath) : undefined;
+  };
+}
+
+type Find = (entry: TreeEntry, layerPath: string) => FileContent | undefined;
+
+async function inTar(store: Store, chainId: ChainId, signal: AbortSignal): Promise<Find> {
+  const index = await store.layers.tarIndex(chainId, signal);
+  return ({ size }, layerPath) => {
+    const span = index?.files.get(layerPath);
+    if (index === undefined || span?.size !== size) return undefined;
+    return { from: "blob", digest: index.digest, offset: span.offset, size };
+  };
+}
+
+async function inTree(store: Store, chainId: ChainId, signal: AbortSignal): Promise<Find> {
+  const [tree] = await store.layers.lowers(chainId, signal);
+  return ({ size }, layerPath) => {
+    const path = `${tree}/${layerPath}`;
+    const there = lstatNs(path);
+    return there?.kind === "file" && there.size === size ? { from: "tree", path, size } : undefined;
   };
 }
