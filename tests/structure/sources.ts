@@ -16,11 +16,11 @@ export function packageNames(): string[] {
     .map((entry) => entry.name);
 }
 
-/** Every import of a package's shipped sources, static, dynamic and type-only; tests are left out. */
+/** Every import of a package's shipped sources, static, dynamic and type-only; tests and what serves them (`testing/`) are left out. */
 export function importsOf(packageName: string): Import[] {
   const sources = join(PACKAGES, packageName, "src");
   return readdirSync(sources, { recursive: true, encoding: "utf8" })
-    .filter((name) => /\.tsx?$/.test(name) && !/\.test\.tsx?$/.test(name))
+    .filter((name) => /\.tsx?$/.test(name) && !/\.test\.tsx?$|(^|\/)testing\//.test(name))
     .flatMap((name) => importsIn(join(sources, name)));
 }
 
