@@ -7,13 +7,16 @@ import { readInContext } from "./sources/ignore-rules.ts";
 
 export interface LoadedDockerfile {
   readonly dockerfile: Dockerfile;
-  /** Its path in the context, if it lies there: its own ignore file is beside it. */
+  /** Its path in the context, if it could lie there: its own ignore file is beside it. */
   readonly path: string | undefined;
 }
 
 /** Reads and parses the build's Dockerfile. Throws `not-found` or `invalid`. */
 export function loadDockerfile(root: string, source: BuildRequest["dockerfile"]): LoadedDockerfile {
-  if ("text" in source) return { dockerfile: parseDockerfile(source.text, { file: source.name }), path: undefined };
+  if ("text" in source) {
+    const inside = posix.isAbsolute(source.name) || source.name.startsWith("..") ? undefined : source.name;
+    return { dockerfile: parseDockerfile(source.text, { file: source.name }), path: inside };
+  }
   const path = posix.isAbsolute(source.path) ? relative(root, source.path) : posix.normalize(source.path);
   const bytes = readInContext(root, path);
   if (bytes !== undefined) return { dockerfile: parseDockerfile(bytes, { file: path }), path };

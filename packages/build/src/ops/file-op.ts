@@ -12,13 +12,14 @@ import type { Work } from "../solver.ts";
 import { ContextSnapshot } from "../sources/context-snapshot.ts";
 import type { FileTree } from "../sources/file-tree.ts";
 import { RootTree } from "../sources/root-tree.ts";
+import { nextTurn } from "../turn.ts";
 import type { CopyAction } from "./copy-action.ts";
 import { EntrySet, type PlacedSource, placeSources } from "./copy-entries.ts";
 import { checkConflicts, type DestinationFacts, destinationFacts, factsKey } from "./destination.ts";
 import { MadeView } from "./made-view.ts";
 import { type Owner, resolveOwner } from "./owner.ts";
 import { earlierContent } from "./reuse.ts";
-import { describeSelection, type SelectedSource, selectedBytes, selectSources } from "./selection.ts";
+import { describeSelection, type SelectedSource, selectedBytes, selectedItems, selectSources } from "./selection.ts";
 import { unpackArchives } from "./unpack.ts";
 
 /** Selections of a root file system above this are not read for a key: making the layer takes no longer. */
@@ -58,7 +59,9 @@ export async function readCopyInputs(
   const known = memo?.get(memoKey) as CopyInputs | undefined;
   if (known !== undefined) return known;
   const sources = selectSources(action, trees);
+  await nextTurn(selectedItems(sources));
   const files = await describeSelection(sources, signal);
+  await nextTurn(files.size);
   const inputs = { sources, manifest: { digest: manifestDigest(files), files } };
   if (only instanceof ContextSnapshot && !only.young) memo?.set(memoKey, inputs);
   return inputs;
@@ -93,6 +96,7 @@ export async function prepareFile(step: FileStep, signal: AbortSignal): Promise<
     return { found: resultOf(record, vertex) };
   }
   const copied = await completeInputs(step, signal);
+  await nextTurn(copied?.manifest?.files.size ?? 0);
   const view = await viewOf(session, root, signal);
   const destination = await describeDestination(operation.action, view);
   const contentKey =
@@ -201,8 +205,10 @@ async function make(making: Making, signal: AbortSignal): Promise<RootResult> {
   // Its own lease: the build that began this work may leave before another that waits for it too.
   await using lease = store.leases.open(`build step ${vertex.about.name}`);
   const entries = await entriesOf({ ...making, lease }, signal);
+  await nextTurn(entries.length);
   const layer = entries.length === 0 ? undefined : await addLayer({ ...making, lease }, entries, signal);
   if (layer !== undefined) checkUnchanged(making, entries);
+  await nextTurn(entries.length);
   const chainId = layer?.chainId ?? root.chainId;
   const record: StepRecord = {
     key,
@@ -248,6 +254,7 @@ async function entriesOf(making: MakingWithLease, signal: AbortSignal): Promise<
     ...(reuse && { reuse }),
   });
   const sources = making.copied?.sources ?? [];
+  await nextTurn(selectedItems(sources));
   const unpacked = action.unpack ? await unpackArchives(sources, { session, lease, signal }) : sources;
   for (const placed of conflictsOf(making, unpacked)) set.add(placed);
   addHeredocs(set, action, facts);

@@ -152,6 +152,10 @@ function metadataOf(entry: TreeEntry): string {
   return `${base} ${xattrs.join(" ")}`;
 }
 
+export function selectedItems(sources: readonly SelectedSource[]): number {
+  return sources.reduce((count, { items }) => count + items.length, 0);
+}
+
 /** Bytes of all files. */
 export function selectedBytes(sources: readonly SelectedSource[]): number {
   let bytes = 0;
