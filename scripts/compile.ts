@@ -9,6 +9,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
+import { directImports } from "./direct-imports.ts";
 
 const REPOSITORY = join(import.meta.dir, "..");
 const OUTPUT = join(REPOSITORY, "dist/slipway");
@@ -32,6 +33,7 @@ const result = await Bun.build({
   root: REPOSITORY,
   target: "bun",
   format: "esm",
+  plugins: [directImports(REPOSITORY)],
   minify: true,
   bytecode: true,
   splitting: true,
