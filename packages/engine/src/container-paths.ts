@@ -30,9 +30,10 @@ export class ContainerPaths {
     return join(this.#bundles, id);
   }
 
-  /** The newest of its log files. */
-  log(id: string): string {
-    return join(this.#containers, id, `${id}-json.log`);
+  /** The newest of its log files; empty without logs. */
+  log(id: string, driver: string): string {
+    if (driver === "none") return "";
+    return join(this.#containers, id, `${id}-${driver === "local" ? "local" : "json"}.log`);
   }
 
   hostname(id: string): string {

@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { errorMessage, isError, Scope, SlipwayError } from "@slipway/base";
-import type { Endpoint } from "@slipway/network";
+import type { Endpoint, PublishedPort } from "@slipway/network";
 import { buildSpec, type Namespace, writeSpec } from "@slipway/runtime";
 import { mountOverlay } from "@slipway/sys";
 import { type ContainerContext, publishContainerEvent } from "./container-context.ts";
@@ -155,26 +155,40 @@ async function connectPublished(
   entry: ContainerEntry,
   network: string,
 ): Promise<Connection> {
-  const { config, hostConfig, networks } = entry.definition;
-  const wishes = wishedPorts(config, hostConfig);
-  const settings = networks[network] ?? networks[hostConfig.NetworkMode ?? ""];
-  const mac = settings?.mac ?? config.MacAddress;
-  for (let attempt = 0; ; attempt++) {
-    const ports = portRequests(wishes, attempt) ?? [];
+  const wishes = wishedPorts(entry.definition.config, entry.definition.hostConfig);
+  let cleaned = false;
+  for (let attempt = 0; ; ) {
     try {
-      const sandbox = await context.networks.connect({
-        containerId: entry.id,
-        network,
-        ports,
-        ...(mac ? { macAddress: mac } : {}),
-        ...(settings?.ipv4 ? { address: settings.ipv4 } : {}),
-      });
-      return { namespace: { path: sandbox.namespacePath }, endpoints: sandbox.endpoints };
+      return await connectOnce(context, entry, { network, ports: portRequests(wishes, attempt) ?? [] });
     } catch (error) {
-      if (!isError(error, "conflict") || portRequests(wishes, attempt + 1) === undefined || ports.length === 0)
-        throw error;
+      if (!isError(error, "conflict")) throw error;
+      if (cleaned) {
+        attempt++;
+        if (portRequests(wishes, attempt) === undefined) throw error;
+      } else {
+        // Whoever has the port or the address may have ended already: containers are cleaned up while nobody waits.
+        cleaned = true;
+        await context.cleanups.idle();
+      }
     }
   }
+}
+
+async function connectOnce(
+  context: ContainerContext,
+  entry: ContainerEntry,
+  wanted: { readonly network: string; readonly ports: readonly PublishedPort[] },
+): Promise<Connection> {
+  const { config, hostConfig, networks } = entry.definition;
+  const settings = networks[wanted.network] ?? networks[hostConfig.NetworkMode ?? ""];
+  const mac = settings?.mac ?? config.MacAddress;
+  const sandbox = await context.networks.connect({
+    containerId: entry.id,
+    ...wanted,
+    ...(mac ? { macAddress: mac } : {}),
+    ...(settings?.ipv4 ? { address: settings.ipv4 } : {}),
+  });
+  return { namespace: { path: sandbox.namespacePath }, endpoints: sandbox.endpoints };
 }
 
 function joinedNetwork(context: ContainerContext, name: string): Namespace {

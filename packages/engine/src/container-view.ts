@@ -57,7 +57,7 @@ export function viewOf(context: ViewContext, entry: ContainerEntry): Container {
       exposedPorts(config, hostConfig),
       entry.endpoints.flatMap(({ ports }) => ports),
     ),
-    logPath: hostConfig.LogConfig?.Type === "none" ? "" : paths.log(id),
+    logPath: paths.log(id, hostConfig.LogConfig?.Type ?? "json-file"),
     hostnamePath: files ? paths.hostname(id) : "",
     hostsPath: files ? paths.hosts(id) : "",
     resolvConfPath: files ? paths.resolvConf(id) : "",

@@ -101,6 +101,7 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
   store.addRoots("engine", () => containerRoots(index));
   const execs = new ExecService(context);
   const containers = new ContainerService(context, new HealthMonitor(context, execs));
+  const starts = new PendingWork();
   const restored = Promise.withResolvers<ReadonlySet<string>>();
   supervisor.onExit(async (exit) => {
     // Ends that are delivered before everything has been made to agree wait; those that were recorded then are known.
@@ -136,8 +137,11 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
   return {
     ...{ containers, execs, images, volumes, system, events },
     networks: new NetworkService({ networks, attached }),
-    restore: async () => restored.resolve(await restore(context, containers)),
-    close: (close = {}) => closeEngine(context, containers, close),
+    restore: async () => restored.resolve(await restore(context, containers, starts)),
+    close: async (close = {}) => {
+      await starts.idle();
+      await closeEngine(context, containers, close);
+    },
   };
 }
 
@@ -164,7 +168,11 @@ function engineId(store: Store): string {
 }
 
 /** Returns the ends that were recorded. */
-async function restore(context: ContainerContext, containers: ContainerService): Promise<ReadonlySet<string>> {
+async function restore(
+  context: ContainerContext,
+  containers: ContainerService,
+  starts: PendingWork,
+): Promise<ReadonlySet<string>> {
   const { wanted, exits } = await restoreContainers(context);
   containers.watchRunning();
   // Not waited for: the first request is answered while they come up.
@@ -173,7 +181,7 @@ async function restore(context: ContainerContext, containers: ContainerService):
       const fields = { container: shortId(entry.id), error: errorMessage(error) };
       context.log.warn("a container could not be started with the engine", fields);
     });
-    context.cleanups.add(start);
+    starts.add(start);
   }
   return new Set(exits.map(exitKey));
 }
