@@ -44,7 +44,7 @@ export async function createRequest(input: CreateInput): Promise<Body> {
     MacAddress: flags["mac-address"],
     StopSignal: flags["stop-signal"],
     StopTimeout: input.given("stop-timeout") ? flags["stop-timeout"] : undefined,
-    HostConfig: clean({
+    HostConfig: withPaths(flags, {
       ...hostFields(input),
       ...resourceFields(input),
       ...(await securityFields(flags)),
@@ -197,15 +197,21 @@ function resourceFields({ flags, given }: CreateInput): Body {
 
 async function securityFields(flags: CreateValues): Promise<Body> {
   const options = await Promise.all(flags["security-opt"].map(securityOption));
-  const unconfined = options.includes("systempaths=unconfined");
   return {
     CapAdd: flags["cap-add"],
     CapDrop: flags["cap-drop"],
     Privileged: flags.privileged,
     ReadonlyRootfs: flags["read-only"],
-    SecurityOpt: options.filter((option) => option !== "systempaths=unconfined"),
-    ...(unconfined ? { MaskedPaths: [], ReadonlyPaths: [] } : {}),
+    SecurityOpt: options.filter((option) => option !== UNCONFINED_PATHS),
   };
+}
+
+/** Docker's client knows this option, its engine does not: nothing is masked then, which is not the same as no word of it. */
+const UNCONFINED_PATHS = "systempaths=unconfined";
+
+function withPaths(flags: CreateValues, fields: Body): Body | undefined {
+  const unconfined = flags["security-opt"].includes(UNCONFINED_PATHS);
+  return { ...clean(fields), ...(unconfined ? { MaskedPaths: [], ReadonlyPaths: [] } : {}) };
 }
 
 /** A seccomp profile is a file of ours: its content is sent, for the engine may be elsewhere. */
