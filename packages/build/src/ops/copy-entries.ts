@@ -117,11 +117,13 @@ export class EntrySet {
 
   #addItem(base: string, source: SelectedSource, { path: relative, entry }: SelectedItem): void {
     const path = relative === "" ? base : base === "" ? relative : `${base}/${relative}`;
-    const { owner, facts } = this.#options;
+    const { facts } = this.#options;
+    const owner = source.unpacked ? undefined : this.#options.owner;
+    const change = source.unpacked ? undefined : this.#mode;
     if (source.kind === "merged" && entry.kind === "dir" && this.#exists(facts, path)) return;
     const mtime = this.#time(entry.mtime);
     if (entry.mtime > this.#newest) this.#newest = entry.mtime;
-    const mode = entry.kind === "symlink" ? 0o777 : (this.#mode?.(entry.mode, entry.kind === "dir") ?? entry.mode);
+    const mode = entry.kind === "symlink" ? 0o777 : (change?.(entry.mode, entry.kind === "dir") ?? entry.mode);
     const metadata = { path, mode, uid: owner?.uid ?? entry.uid, gid: owner?.gid ?? entry.gid, mtime };
     const made = this.#makeEntry(source, entry, metadata);
     if (made !== undefined) this.#put(made);

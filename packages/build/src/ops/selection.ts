@@ -11,6 +11,8 @@ export interface SelectedSource {
   readonly name: string;
   /** Of a directory its contents are copied; `merged` keeps what the destination's directories are (`--parents`). */
   readonly kind: "file" | "contents" | "merged";
+  /** Unpacked: owners and modes are those of the archive, whatever the instruction says. */
+  readonly unpacked?: boolean;
   /** Parents before children. The path of a single file is "". */
   readonly items: readonly SelectedItem[];
 }

@@ -24,5 +24,5 @@ async function unpackOne(
   if ((await archiveCompression(content.path, signal)) === undefined) return undefined;
   const archive = await openArchive(content.path, { store: session.services.store, lease, signal });
   const inside = [...archive.entries].map((one) => ({ path: one.path, entry: one }));
-  return { tree: archive, kind: "contents", name, items: inside };
+  return { tree: archive, kind: "contents", name, items: inside, unpacked: true };
 }

@@ -63,13 +63,14 @@ describe("history", () => {
   test("is worded as BuildKit words it", async () => {
     expect(
       await history(
-        'ARG V=1\nENV A=b\nRUN echo $V\nCOPY --chown=1:2 a.txt /x/\nWORKDIR /w\nCMD ["a", "b c"]\nEXPOSE 80\nVOLUME /d\n' +
+        'ARG V=1\nARG W\nENV A=b\nRUN echo $V\nCOPY --chown=1:2 a.txt /x/\nWORKDIR /w\nCMD ["a", "b c"]\nEXPOSE 80\nVOLUME /d\n' +
           'USER 5\nHEALTHCHECK CMD true\nSHELL ["sh"]\nLABEL k=v\nSTOPSIGNAL 9\nRUN ["true"]\n',
       ),
     ).toEqual([
       "ARG V=1",
+      "ARG W",
       "ENV A=b",
-      "RUN |1 V=1 /bin/sh -c echo $V # buildkit",
+      "RUN |2 V=1 W= /bin/sh -c echo $V # buildkit",
       "COPY --chown=1:2 a.txt /x/ # buildkit",
       "WORKDIR /w",
       'CMD ["a" "b c"]',
@@ -80,7 +81,7 @@ describe("history", () => {
       "SHELL [sh]",
       "LABEL k=v",
       "STOPSIGNAL 9",
-      "RUN |1 V=1 true # buildkit",
+      "RUN |2 V=1 W= true # buildkit",
     ]);
   });
 

@@ -7,7 +7,7 @@ import { runHistory } from "./history.ts";
 import { MAIN_CONTEXT, type Planner } from "./plan.ts";
 import { aboutStep, commandArgs, epochOf } from "./stage-instructions.ts";
 import { type StageState, shellOf, workdirOf } from "./stage-state.ts";
-import { PROXY_ARGS, writeEnv } from "./variables.ts";
+import { writeEnv } from "./variables.ts";
 
 /** Where a heredoc that is executed itself appears in the step. */
 const SCRIPT_DIRECTORY = "/dev/pipes";
@@ -31,12 +31,11 @@ export function planRun(planner: Planner, state: StageState, instruction: RunIns
     const mount = resolveMount(flag, (value) => expand(value, state.variables).value);
     return planMount(planner, state, { mount, inputs, range: instruction.range });
   });
-  const buildArgs = shownArgs(state);
   const operation: ExecOperation = {
     type: "exec",
     args,
     env: writeEnv(state.variables.env),
-    buildArgs: buildArgs.filter((pair) => !state.variables.env.has(pair.slice(0, pair.indexOf("=")))),
+    buildArgs: state.variables.stepArgs(),
     cwd: workdirOf(state),
     user: state.config.User ?? "",
     network: instruction.network === "default" ? planner.request.network : instruction.network,
@@ -50,16 +49,7 @@ export function planRun(planner: Planner, state: StageState, instruction: RunIns
   state.root = vertex(operation, inputs, aboutStep(planner, state, instruction));
   const historyArgs =
     script === undefined ? args : [...shellOf(state), `<<${script.name}\n${script.content}${script.name}`];
-  state.history.push({ createdBy: runHistory(historyArgs, buildArgs), vertex: state.root });
-}
-
-/** Declared ARGs with values. A declared proxy is like any other; an undeclared one is not among them. */
-function shownArgs(state: StageState): string[] {
-  return state.variables.visibleArgs();
-}
-
-export function isProxyArg(name: string): boolean {
-  return PROXY_ARGS.includes(name);
+  state.history.push({ createdBy: runHistory(historyArgs, state.variables.shownArgs()), vertex: state.root });
 }
 
 interface MountInPlan {

@@ -173,7 +173,8 @@ function planVolume(planner: Planner, state: StageState, { paths, range }: Of<"v
 
 function planCmd(_planner: Planner, state: StageState, { command }: Of<"cmd">): void {
   state.config.Cmd = commandArgs(state, command);
-  delete state.config.ArgsEscaped;
+  // As Docker has it: for Windows' sake, and for equal documents.
+  state.config.ArgsEscaped = true;
   state.commandSet = true;
   note(state, `CMD ${quotedList(state.config.Cmd)}`);
 }
@@ -207,5 +208,4 @@ function planMaintainer(_planner: Planner, state: StageState, { maintainer }: Of
 
 function planOnbuild(_planner: Planner, state: StageState, { trigger }: Of<"onbuild">): void {
   state.config.OnBuild = [...(state.config.OnBuild ?? []), trigger];
-  note(state, `ONBUILD ${trigger}`);
 }

@@ -52,14 +52,16 @@ export class StageVariables implements Variables {
     return new StageVariables(this.env, this.args);
   }
 
-  /** `NAME=value` of the ARGs that have a value; ENV's value where both have one. */
-  visibleArgs(): string[] {
-    const visible: string[] = [];
-    for (const [name, value] of this.args) {
-      const shown = this.env.get(name) ?? value;
-      if (shown !== undefined) visible.push(`${name}=${shown}`);
-    }
-    return visible;
+  /** `NAME=value` of the ARGs that a step sees as environment: those that have a value and no ENV of the same name. */
+  stepArgs(): string[] {
+    return [...this.args].flatMap(([name, value]) =>
+      value === undefined || this.env.has(name) ? [] : [`${name}=${value}`],
+    );
+  }
+
+  /** All ARGs as the history shows them: with ENV's value where there is one, and empty where there is none. */
+  shownArgs(): string[] {
+    return [...this.args].map(([name, value]) => `${name}=${this.env.get(name) ?? value ?? ""}`);
   }
 }
 
