@@ -1,9 +1,12 @@
 import { SlipwayError } from "@slipway/base";
 
+const LONGEST = 255;
 const VALID = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
 /** A name without its leading slash. Throws `invalid` as Docker words it. */
 export function parseContainerName(text: string): string {
+  if (text.length > LONGEST)
+    throw new SlipwayError("invalid", `Invalid container name: more than ${LONGEST} characters`);
   if (!VALID.test(text)) {
     throw new SlipwayError(
       "invalid",

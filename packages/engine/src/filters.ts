@@ -53,18 +53,26 @@ export function labelsMatch(filters: Filters, labels: Readonly<Record<string, st
 
 /** Whether one of the values is a part of, or as a regular expression matches, one of the texts (Docker's `Match`). */
 export function matchesPattern(values: readonly string[] | undefined, ...texts: readonly string[]): boolean {
-  if (values === undefined) return true;
+  if (values === undefined || values.length === 0) return true;
   return values.some((value) => texts.some((text) => text === value || patternMatches(value, text)));
 }
 
+/** Repetitions that a pattern may have: the time to match grows with the text's length to this power. */
+const MOST_REPETITIONS = 3;
+
 function patternMatches(pattern: string, text: string): boolean {
-  // A pattern comes from outside: one that could backtrack without end is only ever compared as plain text.
-  if (pattern.length > 256 || /[+*}]\)?[+*{]|\\\d|\(\?/.test(pattern)) return text.includes(pattern);
+  if (!isHarmless(pattern)) return text.includes(pattern);
   try {
     return new RegExp(pattern).test(text);
   } catch {
     return text.includes(pattern);
   }
+}
+
+/** A pattern comes from outside: one that could backtrack without end is only ever compared as plain text. */
+function isHarmless(pattern: string): boolean {
+  const repetitions = pattern.match(/[*+?{]/g)?.length ?? 0;
+  return pattern.length <= 256 && repetitions <= MOST_REPETITIONS && !/\)[*+?{]|\\\d/.test(pattern);
 }
 
 /**

@@ -136,6 +136,9 @@ function checkNames(given: HostConfig): void {
     if (!/^[rwm]*$/.test(device.CgroupPermissions)) refuse(`invalid device mode: ${device.CgroupPermissions}`);
     if (!posix.isAbsolute(device.PathOnHost)) refuse(`invalid device path: ${device.PathOnHost}`);
   }
+  if (Object.keys(given.StorageOpt ?? {}).length > 0) {
+    refuse("--storage-opt is supported only for overlay over xfs with 'pquota' mount option");
+  }
   if (given.Runtime && !["runc", "crun", "io.containerd.runc.v2"].includes(given.Runtime)) {
     refuse(`unknown or invalid runtime name: ${given.Runtime}`);
   }
