@@ -48,7 +48,7 @@ export class PlainProgress implements Progress {
       return;
     }
     if (!isOver(vertex)) return;
-    this.#finishLine(vertex.id);
+    this.#finishLine(vertex);
     this.#turnTo(vertex);
     this.#output.write(`#${vertex.number} ${outcome(vertex)}\n`);
     this.#current = undefined;
@@ -79,8 +79,8 @@ export class PlainProgress implements Progress {
     for (const line of lines) this.#output.write(`#${vertex.number} ${at} ${line.replace(/\r$/, "")}\n`);
   }
 
-  #finishLine(id: string): void {
-    if (this.#partial.get(id)) this.#log(id, "\n", Date.now());
+  #finishLine({ id, completedAt }: Vertex): void {
+    if (this.#partial.get(id)) this.#log(id, "\n", completedAt ?? Date.now());
   }
 
   #status(id: string, text: string): void {
