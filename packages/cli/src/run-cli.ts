@@ -100,7 +100,8 @@ async function runCommand(entry: CommandEntry, argv: readonly string[], session:
   const { io, commandPath } = session;
   let parsed: ReturnType<typeof parseFlags>;
   try {
-    parsed = parseFlags(command.flags, argv, { interspersed: command.interspersed ?? true });
+    const words = command.raw === true && argv[0] !== "--help" ? ["--", ...argv] : argv;
+    parsed = parseFlags(command.flags, words, { interspersed: command.interspersed ?? true });
   } catch (error) {
     if (!(error instanceof FlagError)) throw error;
     io.stderr.write(usageError(error, usage(commandPath, command), commandPath));

@@ -22,6 +22,8 @@ export interface Command<F extends Flags = Flags> {
   readonly args: ArgumentCount;
   /** Whether flags may stand after the first positional; true unless given. */
   readonly interspersed?: boolean;
+  /** All words after the name are the command's own, also those that look like flags. */
+  readonly raw?: boolean;
   /** Lines of the help after the flags: a command and what it does. */
   readonly examples?: readonly (readonly [command: string, what: string])[];
   readonly run: (invocation: Invocation<F>) => Promise<number | undefined>;

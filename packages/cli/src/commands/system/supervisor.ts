@@ -4,7 +4,7 @@ import { ANY, command } from "../../grammar/command.ts";
 export const supervisor = command({
   usage: "[ARG...]",
   args: { min: 0, max: ANY },
-  interspersed: false,
+  raw: true,
   flags: {},
   async run({ args }) {
     const runtime = (await import("@slipway/runtime")) as {
