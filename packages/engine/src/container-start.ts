@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { errorMessage, isError, Scope, SlipwayError } from "@slipway/base";
 import type { Endpoint, PublishedPort } from "@slipway/network";
-import { buildSpec, type Namespace, writeSpec } from "@slipway/runtime";
+import { buildSpec, type Namespace, type StartRequest, writeSpec } from "@slipway/runtime";
 import { mountOverlay } from "@slipway/sys";
 import { type ContainerContext, publishContainerEvent } from "./container-context.ts";
 import { announceNetworks, isVolatile, removeEntry, tearDown } from "./container-end.ts";
@@ -16,6 +16,7 @@ import { portRequests, wishedPorts } from "./port-spec.ts";
 
 /** A start that fails for a reason without an exit code of its own, as Docker counts it. */
 const START_FAILED = 128;
+const SIGKILL = 9;
 
 /**
  * Runs a container. The caller holds its lock. `fresh` when somebody asked for it, not the restart policy. Throws what the
@@ -32,9 +33,10 @@ export async function startContainer(
   const running = Promise.withResolvers<void>();
   entry.starting = running.promise;
   try {
-    const pid = await launch(context, entry);
-    const event = { kind: "started", pid, at: context.now(), fresh: options.fresh } as const;
-    context.index.apply(entry, event, { manuallyStopped: false });
+    await launch(context, entry, (pid) => {
+      const event = { kind: "started", pid, at: context.now(), fresh: options.fresh } as const;
+      context.index.apply(entry, event, { manuallyStopped: false });
+    });
     announceNetworks(context, entry, "connect");
     publishContainerEvent(context, entry, "start");
   } catch (error) {
@@ -55,14 +57,31 @@ function exitCodeOf(error: unknown): number {
   return typeof code === "number" ? code : START_FAILED;
 }
 
-async function launch(context: ContainerContext, entry: ContainerEntry): Promise<number> {
-  const { definition, id } = entry;
-  const { config, hostConfig } = definition;
+/** Everything of a start, until `commit` has been told the process ID; if anything fails, all of it is undone. */
+async function launch(context: ContainerContext, entry: ContainerEntry, commit: (pid: number) => void): Promise<void> {
   await using undo = new Scope();
-  undo.defer(() => tearDown(context, entry));
   // The network is made while root and files are prepared; neither needs the other.
   const connecting = connect(context, entry);
-  connecting.catch(() => {});
+  const connected = connecting.catch(() => {});
+  undo.defer(async () => {
+    await connected;
+    await tearDown(context, entry);
+  });
+  await prepareBundle(context, entry, connecting);
+  const { pid } = await context.supervisor.start(startRequest(context, entry));
+  undo.defer(() => context.supervisor.signal(entry.id, SIGKILL, { all: true }));
+  commit(pid);
+  undo.disarm();
+}
+
+/** Mounts the root, waits for the network, and writes what the runtime reads. */
+async function prepareBundle(
+  context: ContainerContext,
+  entry: ContainerEntry,
+  connecting: Promise<Connection>,
+): Promise<void> {
+  const { definition, id } = entry;
+  const { config, hostConfig } = definition;
   const rootPath = await mountRoot(context, entry);
   makeBundle(context.paths, id);
   const user = userInRoot(rootPath, config.User ?? "", hostConfig.GroupAdd ?? []);
@@ -87,19 +106,21 @@ async function launch(context: ContainerContext, entry: ContainerEntry): Promise
     }),
   );
   writeSpec(context.paths.bundle(id), spec);
+}
+
+function startRequest(context: ContainerContext, entry: ContainerEntry): StartRequest {
+  const { config, hostConfig } = entry.definition;
   const size = hostConfig.ConsoleSize;
-  const { pid } = await context.supervisor.start({
-    id,
-    bundle: context.paths.bundle(id),
+  return {
+    id: entry.id,
+    bundle: context.paths.bundle(entry.id),
     terminal: config.Tty === true,
     openStdin: config.OpenStdin === true,
     stdinOnce: config.StdinOnce === true,
     ...(size && size[0] > 0 && size[1] > 0 ? { consoleSize: { rows: size[0], columns: size[1] } } : {}),
     log: parseLogConfig(hostConfig.LogConfig, context.logPolicy),
-    logDirectory: context.paths.home(id),
-  });
-  undo.disarm();
-  return pid;
+    logDirectory: context.paths.home(entry.id),
+  };
 }
 
 /** The container's layers as one tree. */
