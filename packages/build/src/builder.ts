@@ -5,12 +5,13 @@ import type { Dockerfile, IgnoreMatcher, Warning } from "@slipway/dockerfile";
 import type { Networks } from "@slipway/network";
 import { digestOf, formatReference } from "@slipway/oci";
 import { removeSteps } from "@slipway/runtime";
-import type { Image, Store } from "@slipway/store";
+import type { Image, Root, Store } from "@slipway/store";
 import { unmountBelow } from "@slipway/sys";
 import { BuildCache } from "./cache.ts";
 import { Contexts, checkDirectory } from "./contexts.ts";
 import type { BuildEvent, Builder, BuildRequest, BuildResult, CacheRecord } from "./faces.ts";
 import { Flights } from "./flights.ts";
+import { reachable } from "./graph.ts";
 import { loadDockerfile } from "./load-dockerfile.ts";
 import { type NamedContextSource, parseNamedContexts } from "./named-contexts.ts";
 import { BuildOperators } from "./operators.ts";
@@ -71,14 +72,18 @@ export async function createBuilder(options: BuilderOptions): Promise<OwnedBuild
     bundles,
     log: options.log ?? silentLogger,
   };
+  const builder = new OpenBuilder(services, new Contexts(join(paths.build, "contexts"), { hashes, git }));
   store.addRoots("build cache", () => cache.roots());
-  return new OpenBuilder(services, new Contexts(join(paths.build, "contexts"), { hashes, git }));
+  store.addRoots("running builds", () => builder.roots());
+  return builder;
 }
 
 class OpenBuilder implements OwnedBuilder {
   readonly #services: BuildServices;
   readonly #contexts: Contexts;
   readonly #flights = new Flights<Result>();
+  /** What running builds stand on: their base images may lose their names meanwhile. */
+  readonly #running = new Set<Plan>();
 
   constructor(services: BuildServices, contexts: Contexts) {
     this.#services = services;
@@ -98,6 +103,15 @@ class OpenBuilder implements OwnedBuilder {
     });
     this.#services.cache.noteUse(build.session.uses);
     return this.#output(request, { ...build, root, results, names, onEvent });
+  }
+
+  *roots(): Generator<Root> {
+    for (const { root } of this.#running) {
+      for (const { operation } of reachable([root])) {
+        if (operation.type !== "source" || operation.kind !== "image" || operation.chainId === undefined) continue;
+        yield { kind: "layer", chainId: operation.chainId, reason: `a running build from ${operation.name}` };
+      }
+    }
   }
 
   usage(): Promise<CacheRecord[]> {
@@ -137,6 +151,8 @@ class OpenBuilder implements OwnedBuilder {
       findImage: (name) => findImage(store, name),
       onWarning,
     });
+    this.#running.add(made);
+    scope.defer(() => void this.#running.delete(made));
     const lease = scope.use(store.leases.open(`build of ${context.identity}`));
     const pins: (() => void)[] = [];
     scope.defer(() => {

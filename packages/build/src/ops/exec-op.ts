@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { randomId, Scope, SlipwayError } from "@slipway/base";
 import type { ChainId, Digest } from "@slipway/oci";
@@ -147,12 +147,13 @@ async function runExec(step: ExecStep & { readonly lease: Lease }, signal: Abort
   scope.defer(() => network.release());
   const own = await makeStepMounts(operation.mounts, { session, inputs: step.inputs, bundle, scope, signal });
   const mounts = withFiles(own, { bundle, network, operation });
-  mountRoot(writable, { bundle, view, points: mounts.points, scope });
+  const unmountRoot = mountRoot(writable, { bundle, view, points: mounts.points });
+  scope.defer(unmountRoot);
   const output = new StepOutput(report, [...session.secrets.values()]);
   const spec = specOf(step, { id, writable, network, mounts, user: userOf(operation.user, view) });
   const { exitCode } = await runStep({ spec, bundle, signal, onOutput: (stream, data) => output.write(stream, data) });
   if (exitCode !== 0) throw failedStep(operation, exitCode, output.lastLines());
-  unmount(writable.merged);
+  unmountRoot();
   const now = stateOf(writable.upper);
   const sameRoot = now.mode === mode && now.uid === uid && now.gid === gid;
   if (sameRoot && readdirSync(writable.upper).length === 0) {
@@ -170,29 +171,22 @@ function stateOf(path: string) {
   return stat;
 }
 
+/** Returns what undoes it, once. */
 function mountRoot(
   writable: WritableLayer,
-  step: {
-    readonly bundle: string;
-    readonly view: RootView;
-    readonly points: StepMounts["points"];
-    readonly scope: Scope;
-  },
-): void {
+  step: { readonly bundle: string; readonly view: RootView; readonly points: StepMounts["points"] },
+): () => void {
   const points = join(step.bundle, "points");
   mkdirSync(points);
   makeMountPoints(points, step.view, step.points);
   const { upper, work, merged, lowers } = writable;
   // Volatile: after a crash the upper directory is thrown away, and a layer is synced by the store.
   mountOverlay({ lowers: [...lowers, points], upper, work, target: merged, volatile: true });
-  step.scope.defer(() => {
-    if (isMounted(merged)) unmount(merged, { lazy: true });
-  });
-}
-
-/** A mounted overlay shows the mount points; an empty directory is what is there without it. */
-function isMounted(path: string): boolean {
-  return existsSync(join(path, "proc"));
+  let mounted = true;
+  return () => {
+    if (mounted) unmount(merged);
+    mounted = false;
+  };
 }
 
 interface StepFiles {
