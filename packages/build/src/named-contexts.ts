@@ -1,6 +1,6 @@
 import { SlipwayError } from "@slipway/base";
 import { isGitUrl, isHttpUrl } from "./plan/copy-words.ts";
-import type { NamedContext } from "./plan/plan.ts";
+import type { NamedContext } from "./plan/plan-request.ts";
 
 export type NamedContextSource = NamedContext & { readonly path?: string };
 

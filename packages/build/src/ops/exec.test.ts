@@ -148,6 +148,19 @@ describe("bind mounts", () => {
 });
 
 describe("cache mounts", () => {
+  test("a cache mount's source follows links inside the cache and never out of it", async () => {
+    const secret = bed.directory("outside", { "only-on-the-host": "x" });
+    const inside =
+      `RUN --mount=type=cache,id=linked,target=/c ln -s ${secret} /c/out && mkdir /c/real && ln -s real /c/in\n` +
+      "RUN --mount=type=cache,id=linked,source=in,target=/s touch /s/through\n" +
+      "RUN --mount=type=cache,id=linked,target=/c ls /c/real\n";
+    expect(await outputOf(inside)).toContain("through");
+    const outside = outputOf(`${inside}RUN --mount=type=cache,id=linked,source=out,target=/s touch /s/escaped`);
+    expect(outside).rejects.toThrow("cache linked: source 'out' cannot be used");
+    await outside.catch(() => {});
+    expect(readdirSync(secret)).toEqual(["only-on-the-host"]);
+  });
+
   test("keep their files between builds, and out of the image", async () => {
     const line = (text: string) => `RUN --mount=type=cache,target=/c echo ${text} >> /c/log; cat /c/log`;
     await run(line("one"));

@@ -7,7 +7,7 @@ export interface Owner {
   readonly gid: number;
 }
 
-/** `--chown`: names from the stage's own files; a user alone gives the group its number. Throws `invalid`. */
+/** `--chown`: names from the stage's own files; a number alone is the group too, a name alone brings its primary group. Throws `invalid`. */
 export function resolveOwner(spec: string, view: () => Promise<RootView>): Promise<Owner> | Owner {
   const numeric = /^(\d{1,10})(?::(\d{1,10}))?$/.exec(spec);
   if (numeric !== null) return { uid: Number(numeric[1]), gid: Number(numeric[2] ?? numeric[1]) };
@@ -16,15 +16,11 @@ export function resolveOwner(spec: string, view: () => Promise<RootView>): Promi
 
 function namedOwner(spec: string, view: RootView): Owner {
   const text = (path: string) => new TextDecoder().decode(view.readFile(path) ?? new Uint8Array());
-  const [user = "", group] = spec.split(":");
-  if (user === "" && !group)
+  const [user = "", group = ""] = spec.split(":");
+  if (user === "" && group === "")
     throw new SlipwayError("invalid", `invalid owner '${spec}'`, { hint: "Write user or user:group." });
-  const { uid, gid } = resolveUser(
-    group === undefined || group === "" ? `${user}` : spec,
-    text("/etc/passwd"),
-    text("/etc/group"),
-  );
-  return { uid, gid: group === undefined || group === "" ? uid : gid };
+  const { uid, gid } = resolveUser(group === "" ? user : spec, text("/etc/passwd"), text("/etc/group"));
+  return { uid, gid };
 }
 
 /** Whether the owner depends on the root's own files. */

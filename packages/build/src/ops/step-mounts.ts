@@ -1,8 +1,18 @@
 import { chmodSync, chownSync, cpSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Scope, SlipwayError } from "@slipway/base";
+import { errorMessage, type Scope, SlipwayError } from "@slipway/base";
 import type { Mount } from "@slipway/runtime";
-import { lstatNs, mknod, mountOverlay, mountTmpfs, resolveInRoot, unmount } from "@slipway/sys";
+import {
+  bindMount,
+  closeFd,
+  lstatNs,
+  mkdirInRoot,
+  mknod,
+  mountOverlay,
+  mountTmpfs,
+  resolveInRoot,
+  unmount,
+} from "@slipway/sys";
 import type { ExecMount } from "../graph.ts";
 import type { Result } from "../result.ts";
 import type { BuildSession } from "../session.ts";
@@ -155,16 +165,43 @@ async function cacheMount(mount: ExecMount & { type: "cache" }, place: string, w
     work.signal,
   );
   work.scope.defer(() => held.release());
-  const subdirectory = input === undefined && mount.source !== "" ? join(held.path, mount.source) : held.path;
-  mkdirSync(subdirectory, { recursive: true });
+  const below = input === undefined ? mount.source : "";
   return {
     mount: {
       type: "bind",
-      source: subdirectory,
+      source: below === "" ? held.path : pinned(held.path, mount, place, work),
       target: mount.target,
       options: ["rbind", mount.readonly ? "ro" : "rw", "rprivate"],
     },
   };
+}
+
+/**
+ * A directory of a cache, mounted on `place`. What lies in the cache was written by steps: a path would be followed
+ * through their links, and a step that runs at the same time could put one there after we looked. A descriptor cannot
+ * be exchanged.
+ */
+function pinned(cache: string, mount: ExecMount & { type: "cache" }, place: string, work: MountWork): string {
+  mkdirSync(place);
+  const fd = directoryIn(cache, mount);
+  try {
+    bindMount(`/proc/self/fd/${fd}`, place);
+  } finally {
+    closeFd(fd);
+  }
+  work.scope.defer(() => unmount(place));
+  return place;
+}
+
+function directoryIn(cache: string, { id, source }: ExecMount & { type: "cache" }): number {
+  try {
+    return mkdirInRoot(cache, source);
+  } catch (cause) {
+    throw new SlipwayError("invalid", `cache ${id}: source '${source}' cannot be used: ${errorMessage(cause)}`, {
+      cause,
+      hint: "It must be a directory of the cache, or not exist yet; links may not lead out of the cache.",
+    });
+  }
 }
 
 function secret(mount: ExecMount & { type: "secret" }, place: string, work: MountWork): MadeMount {

@@ -1,7 +1,7 @@
 import { type HistoryEntry, type ImageConfig, parseReference, type Reference, withDefaultTag } from "@slipway/oci";
 import type { Image, LayerStore } from "@slipway/store";
 import { HISTORY_COMMENT } from "../plan/history.ts";
-import type { Plan } from "../plan/plan.ts";
+import type { Plan } from "../plan/plan-request.ts";
 import type { HistoryDraft } from "../plan/stage-state.ts";
 import { type Result, rootOf } from "../result.ts";
 import type { BuildSession } from "../session.ts";

@@ -11,7 +11,8 @@ import { type Vertex, vertex } from "../graph.ts";
 import type { CopyAction, CopySourceSpec } from "../ops/copy-action.ts";
 import { destinationPath, isGitUrl, isHttpUrl, sourcePath, urlFileName } from "./copy-words.ts";
 import { copyHistory } from "./history.ts";
-import { MAIN_CONTEXT, type Planner } from "./plan.ts";
+import type { Planner } from "./plan.ts";
+import { MAIN_CONTEXT } from "./plan-request.ts";
 import { aboutStep, epochOf, expandIn } from "./stage-instructions.ts";
 import { type StageState, workdirOf } from "./stage-state.ts";
 

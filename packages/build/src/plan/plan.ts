@@ -14,62 +14,17 @@ import {
   type Warning,
   warningApplies,
 } from "@slipway/dockerfile";
-import {
-  formatPlatform,
-  hostPlatform,
-  type ImageConfig,
-  type Platform,
-  parsePlatform,
-  platformMatches,
-} from "@slipway/oci";
+import { formatPlatform, hostPlatform, type Platform, parsePlatform, platformMatches } from "@slipway/oci";
 import type { Image } from "@slipway/store";
 import { type Vertex, vertex } from "../graph.ts";
 import { literalPrefix } from "./copy-words.ts";
 import { atPlace, placed } from "./errors.ts";
+import { readEpoch, readGlobalArgs } from "./global-args.ts";
+import { MAIN_CONTEXT, type Plan, type PlanRequest } from "./plan-request.ts";
 import { applyInstruction } from "./stage-instructions.ts";
 import { type HistoryDraft, type StageState, startConfig, startVariables } from "./stage-state.ts";
-import { DEFAULT_PATH, platformArgs, StageVariables } from "./variables.ts";
-
-/** What a Dockerfile is planned with. */
-export interface PlanRequest {
-  readonly dockerfile: Dockerfile;
-  readonly target?: string;
-  readonly buildArgs: Readonly<Record<string, string>>;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly platform?: Platform;
-  readonly noCache: boolean;
-  readonly network: "default" | "none" | "host";
-  readonly extraHosts: readonly string[];
-  readonly shmSize: number;
-  /** Named contexts that are directories, images or repositories. */
-  readonly namedContexts: ReadonlyMap<string, NamedContext>;
-  /** An image of the local store. Throws `not-found` with a hint. */
-  readonly findImage: (name: string) => Image;
-  readonly onWarning: (warning: Warning) => void;
-}
-
-export type NamedContext =
-  | { readonly kind: "files" }
-  | { readonly kind: "image"; readonly name: string }
-  | { readonly kind: "git"; readonly url: string };
-
-export interface Plan {
-  readonly root: Vertex;
-  readonly platform: Platform;
-  readonly config: ImageConfig["config"];
-  readonly author: string | undefined;
-  readonly baseCreated: string | undefined;
-  readonly history: readonly HistoryDraft[];
-  /** Seconds. */
-  readonly epoch: number | undefined;
-  /** For each context, the beginnings of the paths that are read; `""` is all of it. */
-  readonly contextPaths: ReadonlyMap<string, ReadonlySet<string>>;
-  /** Images that stages begin with, by the ID of their vertex, so that a changed base can be named. */
-  readonly secretIds: ReadonlySet<string>;
-}
-
-/** The context that a build is given, beside the named ones. */
-export const MAIN_CONTEXT = "context";
+import { STEPS, stepName, triggerKind } from "./step-name.ts";
+import { DEFAULT_PATH, type StageVariables } from "./variables.ts";
 
 export function plan(request: PlanRequest): Plan {
   return new Planner(request).plan();
@@ -87,8 +42,10 @@ export class Planner {
 
   constructor(request: PlanRequest) {
     this.request = request;
-    this.#globals = this.#readGlobals();
-    this.epoch = this.#readEpoch();
+    const word = (text: string, variables: StageVariables, range: SourceRange) =>
+      this.#expandWord(text, variables, range);
+    this.#globals = readGlobalArgs(request, word);
+    this.epoch = readEpoch(request.buildArgs, this.#globals);
   }
 
   plan(): Plan {
@@ -345,35 +302,6 @@ export class Planner {
     return this.dockerfile.stages.length === 1 ? "" : `stage-${stage.index}`;
   }
 
-  #readGlobals(): StageVariables {
-    const target = this.request.platform ?? hostPlatform();
-    const stage = this.request.target ?? this.dockerfile.stages.at(-1)?.name ?? "default";
-    const variables = new StageVariables([], platformArgs(target, stage));
-    for (const instruction of this.dockerfile.globalArgs) {
-      atPlace(this.dockerfile.source, instruction.range, () => {
-        for (const arg of instruction.args) {
-          const name = this.#expandWord(arg.name, variables, instruction.range);
-          const given = Object.hasOwn(this.request.buildArgs, name) ? this.request.buildArgs[name] : undefined;
-          const value =
-            given ?? (arg.value === undefined ? undefined : this.#expandWord(arg.value, variables, instruction.range));
-          if (value !== undefined || !variables.args.has(name)) variables.args.set(name, value);
-        }
-      });
-    }
-    return variables;
-  }
-
-  #readEpoch(): number | undefined {
-    const text = this.request.buildArgs.SOURCE_DATE_EPOCH ?? this.#globals.args.get("SOURCE_DATE_EPOCH");
-    if (text === undefined || text === "") return undefined;
-    if (!/^\d{1,12}$/.test(text)) {
-      throw new SlipwayError("invalid", `SOURCE_DATE_EPOCH is '${text.slice(0, 100)}', expected seconds since 1970`, {
-        hint: "Give a number, such as the output of: git log -1 --format=%ct",
-      });
-    }
-    return Number(text);
-  }
-
   #expandGlobal(word: string, range: SourceRange): string {
     return this.#expandWord(word, this.#globals, range);
   }
@@ -392,16 +320,6 @@ export class Planner {
       hint: "A stage can only use the files of stages that do not need it.",
     });
   }
-}
-
-const STEPS: ReadonlySet<StageInstruction["kind"]> = new Set(["run", "copy", "add", "workdir"]);
-
-function triggerKind(trigger: string): StageInstruction["kind"] {
-  return trigger.trim().split(/\s/)[0]?.toLowerCase() as StageInstruction["kind"];
-}
-
-export function stepName(label: string, step: number, steps: number): string {
-  return label === "" ? `[${step}/${steps}]` : `[${label} ${step}/${steps}]`;
 }
 
 function emptyState(stage: Stage, label: string, platform: Platform) {

@@ -4,7 +4,8 @@ import { expand, type RunInstruction, type RunMount, resolveMount } from "@slipw
 import { type ExecMount, type ExecOperation, type Vertex, vertex } from "../graph.ts";
 import { sourcePath } from "./copy-words.ts";
 import { runHistory } from "./history.ts";
-import { MAIN_CONTEXT, type Planner } from "./plan.ts";
+import type { Planner } from "./plan.ts";
+import { MAIN_CONTEXT } from "./plan-request.ts";
 import { aboutStep, commandArgs, epochOf } from "./stage-instructions.ts";
 import { type StageState, shellOf, workdirOf } from "./stage-state.ts";
 import { writeEnv } from "./variables.ts";

@@ -13,9 +13,10 @@ import {
 import { type VertexAbout, vertex } from "../graph.ts";
 import { planCopy } from "./copy.ts";
 import { healthcheckHistory, quotedList } from "./history.ts";
-import { type Planner, stepName } from "./plan.ts";
+import type { Planner } from "./plan.ts";
 import { planRun } from "./run.ts";
 import { type StageState, shellOf, workdirOf } from "./stage-state.ts";
+import { stepName } from "./step-name.ts";
 import { writeEnv } from "./variables.ts";
 
 type Kind = StageInstruction["kind"];
