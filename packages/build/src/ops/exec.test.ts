@@ -180,9 +180,12 @@ describe("cache mounts", () => {
   });
 
   test("locked ones take turns, private ones do not meet", async () => {
+    // Each looks for the other for as long as it takes; those that must not meet need not look for long.
+    const looks = (sharing: string) => (sharing === "shared" ? 400 : 6);
     const step = (sharing: string, n: number) =>
       `FROM ${BASE} AS s${n}\nRUN --mount=type=cache,id=${sharing},sharing=${sharing},target=/c ` +
-      `if [ -e /c/in ]; then echo BOTH ${n}; fi; touch /c/in; sleep 0.3; rm /c/in; echo ${n} > /r\n`;
+      `touch /c/${n}; i=0; while [ $i -lt ${looks(sharing)} ] && [ ! -e /c/${3 - n} ]; do sleep 0.05; i=$((i+1)); done; ` +
+      `if [ -e /c/${3 - n} ]; then echo BOTH ${n}; fi; ${sharing === "shared" ? "" : `rm /c/${n};`} echo ${n} > /r\n`;
     const both = (sharing: string) =>
       bed.build(
         context,
