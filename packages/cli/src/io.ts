@@ -13,6 +13,8 @@ export interface Output {
   /** Queues the bytes; the promise, if any, resolves when more may be written. */
   write(chunk: string | Uint8Array): Promise<void> | undefined;
   flush(): Promise<void>;
+  /** All of a response, without bringing it into memory. */
+  writeBody(response: Response): Promise<void>;
   isTerminal(): boolean;
   /** Of the terminal; 80 by 24 when it is none. */
   size(): TerminalSize;

@@ -49,6 +49,11 @@ class FileOutput implements Output {
     return this.#writing;
   }
 
+  async writeBody(response: Response): Promise<void> {
+    await this.flush();
+    await Bun.write(this.#file, response);
+  }
+
   async #drain(): Promise<void> {
     while (this.#queue.length > 0) {
       const chunks = this.#queue;

@@ -93,7 +93,7 @@ export class Session {
 
 /** Starts the engine of this machine in the background and waits until it answers. */
 async function startEngine(env: Io["env"]): Promise<boolean> {
-  if (env.SLIPWAY_NO_AUTOSTART) return false;
+  if (env.SLIPWAY_NO_AUTOSTART || process.geteuid?.() !== 0) return false;
   const { startDetachedDaemon } = await import("@slipway/daemon");
   await startDetachedDaemon();
   return true;

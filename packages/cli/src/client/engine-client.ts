@@ -192,7 +192,7 @@ export function connectionError(host: Host, error: unknown): unknown {
   if (isRefused(error)) {
     return new ConnectionError(
       `Cannot connect to the Docker daemon at ${hostText(host)}. Is the docker daemon running?`,
-      host.kind === "unix" ? "Start one: slipway daemon" : undefined,
+      host.kind === "unix" ? "Start one, as root: slipway daemon" : undefined,
     );
   }
   const reason = error instanceof Error ? error.message : String(error);

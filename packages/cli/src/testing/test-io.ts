@@ -14,6 +14,10 @@ class Recorded implements Output {
 
   async flush(): Promise<void> {}
 
+  async writeBody(response: Response): Promise<void> {
+    this.write(await response.bytes());
+  }
+
   isTerminal(): boolean {
     return this.#terminal;
   }

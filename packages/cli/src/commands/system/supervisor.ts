@@ -1,4 +1,3 @@
-import { ExitError } from "../../errors.ts";
 import { ANY, command } from "../../grammar/command.ts";
 
 export const supervisor = command({
@@ -7,10 +6,7 @@ export const supervisor = command({
   raw: true,
   flags: {},
   async run({ args }) {
-    const runtime = (await import("@slipway/runtime")) as {
-      runSupervisor?: (argv: readonly string[]) => Promise<number>;
-    };
-    if (runtime.runSupervisor === undefined) throw new ExitError(1, "this executable has no supervisor");
-    return await runtime.runSupervisor(args);
+    const { runSupervisor } = await import("@slipway/runtime");
+    return runSupervisor(args);
   },
 });
