@@ -55,8 +55,27 @@ export const BUILD_FLAGS = {
 
 /** Flags whose absence would make another result than was asked for: they are refused, not passed over. */
 export const REFUSED: Readonly<Record<string, string>> = {
-  push: "sending images to registries is not built yet",
-  squash: "squashing is not built",
+  annotation: "annotations are not built yet",
+  attest: "attestations are not built yet",
   "cache-to": "exporting the cache is not built yet; the engine keeps its own",
   check: "checking without building is not built yet",
+  "no-cache-filter": "turning the cache off for single stages is not built yet; --no-cache does it for all",
+  push: "sending images to registries is not built yet",
+  sbom: "bills of materials are not built yet",
+  "security-opt": "security options of steps are not built",
+  squash: "squashing is not built",
+  ulimit: "limits of steps are not built yet",
 };
+
+/** Flags that have no effect, as in BuildKit: that is said, and the build goes on. */
+export const WITHOUT_EFFECT: readonly string[] = [
+  "cgroup-parent",
+  "cpu-period",
+  "cpu-quota",
+  "cpu-shares",
+  "cpuset-cpus",
+  "cpuset-mems",
+  "isolation",
+  "memory",
+  "memory-swap",
+];

@@ -1,4 +1,4 @@
-import { BUILD_FLAGS, REFUSED } from "../../build/build-flags.ts";
+import { BUILD_FLAGS, REFUSED, WITHOUT_EFFECT } from "../../build/build-flags.ts";
 import { type BuildSources, findSources } from "../../build/context.ts";
 import { readAgents, readSecrets } from "../../build/credentials.ts";
 import { deliver } from "../../build/deliver.ts";
@@ -27,10 +27,7 @@ export const build = command({
   ],
   async run({ flags, given, args: [argument = ""], session }) {
     const { io } = session;
-    for (const [name, reason] of Object.entries(REFUSED)) {
-      if (given(name as never) && String(flags[name as keyof BuildValues]) !== "false")
-        throw new ExitError(1, `--${name}: ${reason}`);
-    }
+    refuse(flags, (name) => given(name as never), io);
     const output = invalid(() => parseOutput(flags.output));
     const sources = await findSources(argument, flags.file, io);
     const client = await session.client();
@@ -74,6 +71,15 @@ async function runOn<T>(sources: BuildSources, local: () => Promise<T>, remote: 
 function isElsewhere({ status, reason }: ApiError): boolean {
   if (status === 409) return reason.includes("sees another directory");
   return (status === 404 || status === 405) && /page not found|method not allowed/i.test(reason);
+}
+
+/** Throws `ExitError` for what would give another result than was asked for, and warns of what has no effect. */
+function refuse(flags: BuildValues, given: (name: string) => boolean, io: Io): void {
+  for (const [name, reason] of Object.entries(REFUSED)) {
+    const isOff = String(flags[name as keyof BuildValues]) === "false";
+    if (given(name) && !isOff) throw new ExitError(1, `--${name}: ${reason}`);
+  }
+  for (const name of WITHOUT_EFFECT.filter(given)) io.stderr.write(`WARNING: --${name} has no effect on builds\n`);
 }
 
 interface BodyInput {

@@ -23,6 +23,7 @@ export const start = command({
     interactive: flag.bool("Attach stdin", { short: "i" }),
   },
   async run({ flags, args, session }) {
+    if (flags.checkpoint !== "") throw new ExitError(1, "--checkpoint: checkpoints are not built yet");
     const client = await session.client();
     if (flags.attach || flags.interactive) {
       if (args.length > 1) throw new ExitError(1, "you cannot start and attach multiple containers at once");

@@ -1,4 +1,5 @@
 import type { ImageSummary } from "../../client/documents.ts";
+import { ExitError } from "../../errors.ts";
 import { atMost, command } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
 import { imageListing, imageRows } from "../../output/image-listing.ts";
@@ -18,6 +19,7 @@ export const images = command({
     tree: flag.bool("Show platforms as a tree", { hidden: true }),
   },
   async run({ flags, args: [reference], session }) {
+    if (flags.tree) throw new ExitError(1, "--tree: showing platforms as a tree is not built yet");
     const client = await session.client();
     const filter =
       reference === undefined

@@ -1,3 +1,4 @@
+import { ExitError } from "../../errors.ts";
 import { command, exactly } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
 import { pullImage } from "./pull-image.ts";
@@ -12,6 +13,7 @@ export const pull = command({
     quiet: flag.bool("Say less", { short: "q" }),
   },
   async run({ flags, args: [reference = ""], session }) {
+    if (flags["all-tags"]) throw new ExitError(1, "--all-tags: fetching all tags is not built yet");
     const client = await session.client();
     const platform = flags.platform || session.io.env.DOCKER_DEFAULT_PLATFORM;
     await pullImage({ client, reference, platform, quiet: flags.quiet, output: session.io.stdout });

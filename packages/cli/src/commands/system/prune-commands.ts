@@ -1,4 +1,5 @@
 import { humanSize } from "@slipway/base";
+import { ExitError } from "../../errors.ts";
 import { type Command, command, NO_ARGUMENTS } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
 import { confirm } from "../../output/confirm.ts";
@@ -26,9 +27,16 @@ export function pruneCommand(kind: PruneKind): Command {
       filter: flag.filter("Only what matches (until=24h, label=name=value)"),
       force: flag.bool("Do not ask", { short: "f" }),
       ...(hasAll ? { all: flag.bool(allHelp(kind), { short: "a" }) } : {}),
-      ...(kind === "builder" ? { "keep-storage": flag.bytes("Keep this much of the cache") } : {}),
+      ...(kind === "builder" ? { "keep-storage": flag.bytes("Keep this much of the cache", { hidden: true }) } : {}),
     },
     async run({ flags, session }) {
+      if ("keep-storage" in flags && flags["keep-storage"] !== 0) {
+        throw new ExitError(
+          1,
+          "--keep-storage: keeping a part by size is not built yet",
+          "Narrow it with --filter until=24h.",
+        );
+      }
       const all = "all" in flags && flags.all === true;
       const { stdout } = session.io;
       if (!flags.force && !(await confirm(WARNINGS[kind](all), session.io))) return 0;

@@ -1,4 +1,5 @@
 import type { VolumeDocument } from "../../client/documents.ts";
+import { ExitError } from "../../errors.ts";
 import { command, NO_ARGUMENTS } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
 import { renderListing } from "../../output/listing.ts";
@@ -15,6 +16,7 @@ export const ls = command({
     quiet: flag.bool("Show names only", { short: "q" }),
   },
   async run({ flags, session }) {
+    if (flags.cluster) throw new ExitError(1, "--cluster: this engine has no cluster");
     const client = await session.client();
     const format = flags.format !== "" || flags.quiet ? flags.format : ((await session.config()).volumesFormat ?? "");
     const { Volumes } = await client.json<{ Volumes?: VolumeDocument[] | null }>("GET", "/volumes", {
