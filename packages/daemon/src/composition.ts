@@ -1,13 +1,14 @@
 import { mkdirSync } from "node:fs";
-import type { Logger, Scope } from "@slipway/base";
+import { describeError, type Logger, type Scope } from "@slipway/base";
 import { BUILD_MIGRATIONS, type CacheRecord, createBuilder } from "@slipway/build";
 import { createEngine, engineMigrations } from "@slipway/engine";
 import { networkMigrations, openNetworks } from "@slipway/network";
+import { connectSupervisor } from "@slipway/runtime";
 import type { Backends } from "@slipway/server";
 import { openStore } from "@slipway/store";
 import type { DaemonConfig } from "./config.ts";
 import { LazyRuntimeFacts } from "./runtime-facts.ts";
-import { supervisorOf } from "./supervisor.ts";
+import { selfCommand } from "./self-command.ts";
 import { ENGINE_VERSION } from "./version.ts";
 
 /**
@@ -30,7 +31,12 @@ export async function compose(config: DaemonConfig, log: Logger, scope: Scope): 
     logger: log.with({ part: "network" }),
   });
   scope.defer(() => networks.close());
-  const supervisor = supervisorOf(config, log.with({ part: "supervisor" }));
+  const supervisorLog = log.with({ part: "supervisor" });
+  const supervisor = connectSupervisor({
+    execRoot: config.execRoot,
+    command: [...selfCommand(), "supervisor"],
+    onError: (error) => supervisorLog.error("unexpected failure", { error: describeError(error) }),
+  });
   scope.defer(() => supervisor.close());
   const builder = await createBuilder({
     store,
