@@ -97,7 +97,7 @@ class OpenBuilder implements OwnedBuilder {
     await using scope = new Scope();
     const build = await this.#begin(request, { onEvent, scope, signal: signal ?? new AbortController().signal });
     const { root, results } = await solve(build.plan.root, {
-      operators: new BuildOperators(build.session, build.plan.root),
+      operators: scope.use(new BuildOperators(build.session, build.plan.root)),
       flights: this.#flights,
       onEvent,
       ...(signal !== undefined && { signal }),

@@ -1,17 +1,27 @@
 import { isError, SlipwayError } from "@slipway/base";
-import { operationDigest, reachable, type Vertex } from "./graph.ts";
+import { type FileOperation, operationDigest, reachable, type Vertex } from "./graph.ts";
+import { type CopyInputs, hasOnlyFiles, readCopyInputs, treesOf } from "./ops/copy-inputs.ts";
+import { type EarlyLayer, makeEarlyLayer } from "./ops/early-layer.ts";
 import { prepareExec } from "./ops/exec-op.ts";
-import { type CopyInputs, hasOnlyFiles, prepareFile, readCopyInputs, treesOf } from "./ops/file-op.ts";
+import { prepareFile } from "./ops/file-op.ts";
 import { placed } from "./plan/errors.ts";
 import { type Result, type RootResult, rootOf } from "./result.ts";
 import type { BuildSession } from "./session.ts";
 import type { Operators, Work } from "./solver.ts";
 
+/** Milliseconds after which a step that is not there yet is taken to be running. */
+const AHEAD = 10;
+
 /** How the operations of one build become results. */
-export class BuildOperators implements Operators<Result> {
+export class BuildOperators implements Operators<Result>, AsyncDisposable {
   readonly #session: BuildSession;
   /** What copies read, found out while the steps below them still run. */
-  readonly #early = new Map<string, Promise<CopyInputs>>();
+  readonly #early = new Map<string, Promise<CopyInputs | undefined>>();
+  readonly #earlyLayers = new Map<string, Promise<EarlyLayer | undefined>>();
+  /** Ends work that was begun ahead when nobody waits for it any more. */
+  readonly #ahead = new AbortController();
+  /** Of vertices that others need, as they come. */
+  readonly #results = new Map<string, Promise<Result>>();
 
   /** Vertices whose files another needs in place, by ID. */
   readonly #mounted: ReadonlySet<string>;
@@ -21,17 +31,59 @@ export class BuildOperators implements Operators<Result> {
     this.#mounted = mountedVertices(root);
   }
 
-  begin({ id, operation }: Vertex, inputs: readonly Promise<Result>[], signal: AbortSignal): void {
+  begin(vertex: Vertex, inputs: readonly Promise<Result>[], signal: AbortSignal): void {
+    for (const [index, input] of vertex.inputs.entries()) this.#results.set(input.id, inputs[index] as Promise<Result>);
+    const { id, operation } = vertex;
     if (operation.type !== "file" || operation.action.kind !== "copy") return;
     const { action } = operation;
     const reading = Promise.all(inputs.slice(1)).then(async (results) => {
       if (!hasOnlyFiles(results)) return undefined;
-      const trees = await treesOf(this.#session, results, signal);
-      return readCopyInputs(action, trees, signal);
+      return readCopyInputs(action, await treesOf(this.#session, results, signal), signal);
     });
     // It is awaited, and its failure told, when the vertex is prepared.
     reading.catch(() => {});
-    this.#early.set(id, reading as Promise<CopyInputs>);
+    this.#early.set(id, reading);
+    const making = this.#makeEarly(
+      vertex,
+      { operation, reading, root: inputs[0] as Promise<Result> },
+      AbortSignal.any([signal, this.#ahead.signal]),
+    );
+    this.#earlyLayers.set(
+      id,
+      making.catch(() => undefined),
+    );
+  }
+
+  /** Nothing runs any more when this is over. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ahead.abort();
+    await Promise.allSettled([...this.#early.values(), ...this.#earlyLayers.values()]);
+  }
+
+  /** Makes a copy's layer while RUN steps below it still run. */
+  async #makeEarly(
+    vertex: Vertex,
+    copy: {
+      readonly operation: FileOperation;
+      readonly reading: Promise<CopyInputs | undefined>;
+      readonly root: Promise<Result>;
+    },
+    signal: AbortSignal,
+  ): Promise<EarlyLayer | undefined> {
+    const below = rootBelowStep(vertex);
+    if (below === undefined || copy.operation.action.kind !== "copy" || copy.operation.action.unpack) return undefined;
+    let ready = false;
+    copy.root.then(
+      () => (ready = true),
+      () => (ready = true),
+    );
+    const [copied, expected] = await Promise.all([copy.reading, this.#results.get(below.id)]);
+    // Steps from the cache are there at once: then there is nothing to be ahead of.
+    await Bun.sleep(AHEAD);
+    if (ready || copied === undefined || expected?.kind !== "root" || signal.aborted) return undefined;
+    const form = this.#mounted.has(vertex.id) ? "tree" : "tar";
+    const { operation } = copy;
+    return makeEarlyLayer({ session: this.#session, vertex, operation, copied, expected, form }, signal);
   }
 
   async prepare(vertex: Vertex, inputs: readonly Result[], signal: AbortSignal): Promise<Work<Result>> {
@@ -46,7 +98,16 @@ export class BuildOperators implements Operators<Result> {
         const early = await this.#early.get(vertex.id);
         const form = this.#mounted.has(vertex.id) ? "tree" : "tar";
         return prepareFile(
-          { session, vertex, operation, root: rootOf(inputs[0]), inputs: inputs.slice(1), early, form },
+          {
+            session,
+            vertex,
+            operation,
+            root: rootOf(inputs[0]),
+            inputs: inputs.slice(1),
+            early,
+            form,
+            earlyLayer: this.#earlyLayers.get(vertex.id),
+          },
           signal,
         );
       }
@@ -144,4 +205,12 @@ function mountedVertices(root: Vertex): ReadonlySet<string> {
 function mark(vertex: Vertex, mounted: Set<string>): void {
   for (let at: Vertex | undefined = vertex; at !== undefined && !mounted.has(at.id); at = at.inputs[0])
     mounted.add(at.id);
+}
+
+/** What the nearest step that runs below a copy stands on; undefined when no step is below it. */
+function rootBelowStep(vertex: Vertex): Vertex | undefined {
+  for (let at = vertex.inputs[0]; at !== undefined; at = at.inputs[0]) {
+    if (at.operation.type === "exec") return at.inputs[0];
+  }
+  return undefined;
 }

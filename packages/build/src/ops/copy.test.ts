@@ -300,6 +300,31 @@ describe("layers of copied files", () => {
   });
 });
 
+describe("a copy above a step that runs", () => {
+  const timed = (step: string) =>
+    `FROM ${BASE}\nWORKDIR /app\nRUN sleep 0.3; ${step} # ${Math.random()}\nCOPY dir /app/d\n`;
+
+  test("is made meanwhile, and is the layer that it would be otherwise", async () => {
+    const text = timed("touch /app/x");
+    const early = await bed.build(context, text);
+    const copy = early.step("COPY");
+    expect((copy.completedAt ?? 0) - (copy.startedAt ?? 0)).toBeLessThan(100);
+    const late = await bed.build(context, text.replace("RUN sleep 0.3; ", "RUN "), { noCache: true });
+    expect(bed.image(late).config.diffIds.at(-1)).toBe(bed.image(early).config.diffIds.at(-1) as never);
+  });
+
+  test("is made anew when the step changed the destination", async () => {
+    const files = await bed.files(context, timed("mkdir -m 700 /app/d; chown 3:4 /app"));
+    expect(files.get("app")?.header).toMatchObject({ uid: 3, gid: 4 });
+    expect(files.get("app/d")?.header).toMatchObject({ mode: 0o700 });
+    expect(files.get("app/d/one")?.text).toBe("1");
+    const moved = await bed.files(context, timed("mkdir /elsewhere && ln -s /elsewhere /app/d"));
+    expect(moved.get("elsewhere/one")?.text).toBe("1");
+    const blocked = await bed.failure(context, timed("touch /app/d"));
+    expect(blocked.error.message).toContain("cannot copy to non-directory: /app/d");
+  });
+});
+
 test("a removed file is not in the next build", async () => {
   const changing = bed.directory("changing", { a: "a", b: "b", "d/x": "x" });
   expect([...(await bed.files(changing, "FROM scratch\nCOPY . /\n")).keys()]).toEqual(["a", "b", "d", "d/x"]);
