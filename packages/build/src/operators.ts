@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { isError, SlipwayError } from "@slipway/base";
 import { type FileOperation, operationDigest, reachable, type Vertex } from "./graph.ts";
 import { type CopyInputs, hasOnlyFiles, readCopyInputs, treesOf } from "./ops/copy-inputs.ts";
@@ -79,7 +80,7 @@ export class BuildOperators implements Operators<Result>, AsyncDisposable {
     );
     const [copied, expected] = await Promise.all([copy.reading, this.#results.get(below.id)]);
     // Steps from the cache are there at once: then there is nothing to be ahead of.
-    await Bun.sleep(AHEAD);
+    await setTimeout(AHEAD, undefined, { signal, ref: false });
     if (ready || copied === undefined || expected?.kind !== "root" || signal.aborted) return undefined;
     const form = this.#mounted.has(vertex.id) ? "tree" : "tar";
     const { operation } = copy;
