@@ -1,5 +1,5 @@
 import { setTimeout } from "node:timers/promises";
-import { isError, SlipwayError } from "@slipway/base";
+import { errnoOf, errorCode, errorMessage, isError, SlipwayError } from "@slipway/base";
 import { type FileOperation, operationDigest, reachable, type Vertex } from "./graph.ts";
 import { type CopyInputs, hasOnlyFiles, readCopyInputs, treesOf } from "./ops/copy-inputs.ts";
 import { type EarlyLayer, makeEarlyLayer } from "./ops/early-layer.ts";
@@ -118,11 +118,12 @@ export class BuildOperators implements Operators<Result>, AsyncDisposable {
   }
 
   /** Places and excerpts for failures; what an error says already is kept. */
-  failure({ id, about }: Vertex, error: unknown): unknown {
+  failure({ id, about }: Vertex, cause: unknown): unknown {
     const { dockerfile } = this.#session;
+    const error = described(cause);
     if (about.source?.file !== dockerfile.file || !isError(error) || error.code === "cancelled") return error;
     const { code, message, hint, details } = error;
-    const options = { details: { ...details, vertex: id }, cause: error, ...(hint !== undefined && { hint }) };
+    const options = { details: { ...details, vertex: id }, cause, ...(hint !== undefined && { hint }) };
     return placed(dockerfile, about.source, new SlipwayError(code, message, options));
   }
 
@@ -206,6 +207,16 @@ function mountedVertices(root: Vertex): ReadonlySet<string> {
 function mark(vertex: Vertex, mounted: Set<string>): void {
   for (let at: Vertex | undefined = vertex; at !== undefined && !mounted.has(at.id); at = at.inputs[0])
     mounted.add(at.id);
+}
+
+/** System errors in words: a full disk is nothing that a stack would explain. */
+function described(cause: unknown): unknown {
+  if (isError(cause) || errnoOf(cause) === undefined) return cause;
+  if (errorCode(cause) !== "exhausted") return new SlipwayError("internal", errorMessage(cause), { cause });
+  return new SlipwayError("exhausted", "no space is left where the engine keeps its data", {
+    cause,
+    hint: "Make room: slipway builder prune, slipway system prune, or another --data-root.",
+  });
 }
 
 /** What the nearest step that runs below a copy stands on; undefined when no step is below it. */
