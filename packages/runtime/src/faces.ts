@@ -129,6 +129,8 @@ export interface ExitRecord {
   readonly oomKilled: boolean;
   /** Milliseconds since the epoch. */
   readonly finishedAt: number;
+  /** The supervisor was killed and nobody could read the code any more; `exitCode` is 255 then. */
+  readonly exitCodeUnknown?: boolean;
 }
 
 /** Live stdio of a container or an exec. With a terminal everything arrives on stdout. */

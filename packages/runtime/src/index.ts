@@ -1,5 +1,6 @@
 /** Runs containers: OCI runtime specifications, the runtime's driver, the supervisor and logs. It knows nothing of images. */
 export { chooseCapabilities, DEFAULT_CAPABILITIES } from "./capabilities.ts";
+export { Cgroup, cgroupVersion } from "./cgroup.ts";
 export { encodeSpec, writeSpec } from "./config-file.ts";
 export type * from "./faces.ts";
 export { findRuntime, Runc } from "./runc.ts";
@@ -8,5 +9,8 @@ export { defaultSeccompProfile, resolveSeccomp, type SeccompProfile } from "./se
 export { buildSpec, cgroupsPath } from "./spec.ts";
 export type { RuntimeSpec } from "./spec-document.ts";
 export { DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS } from "./spec-mounts.ts";
+export { type ContainerStats, readStats } from "./stats.ts";
 export { removeSteps, runStep, type StepResult } from "./step.ts";
+export { runSupervisor } from "./supervisor/main.ts";
+export { connectSupervisor, SupervisorClient, type SupervisorClientOptions } from "./supervisor-client.ts";
 export { resolveUser } from "./users.ts";

@@ -6,15 +6,18 @@ import { type RuntimeFailure, readRuntimeLog, runtimeFailure } from "./runc-erro
  * One collection is enough for a program that lives for milliseconds: without the garbage collector runc starts about a
  * millisecond sooner. Nothing of our own environment may reach it, least of all RUNC_ or NOTIFY_SOCKET.
  */
-const ENVIRONMENT = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", GOGC: "off" };
+export const RUNTIME_ENVIRONMENT = {
+  PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  GOGC: "off",
+};
 
 const PROGRAMS = ["runc", "crun"];
 
 /** The path of the OCI runtime. Throws `unavailable` when none is installed. */
-export function findRuntime(path = process.env.PATH ?? ENVIRONMENT.PATH): string {
+export function findRuntime(path = process.env.PATH ?? RUNTIME_ENVIRONMENT.PATH): string {
   for (const name of PROGRAMS) {
     // Services often start without the sbin directories, where Debian keeps runc.
-    const found = Bun.which(name, { PATH: `${path}:${ENVIRONMENT.PATH}` });
+    const found = Bun.which(name, { PATH: `${path}:${RUNTIME_ENVIRONMENT.PATH}` });
     if (found !== null) return found;
   }
   throw new SlipwayError("unavailable", "no OCI runtime is installed: neither runc nor crun is on the PATH", {
@@ -52,7 +55,7 @@ export class Runc {
       stdin: (options.stdin ?? "ignore") as "ignore",
       stdout: options.stdout,
       stderr: options.stderr,
-      env: ENVIRONMENT,
+      env: RUNTIME_ENVIRONMENT,
       cwd: "/",
     });
   }

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { SlipwayError } from "@slipway/base";
+import { supportsX32 } from "@slipway/sys";
 import { chooseCapabilities } from "./capabilities.ts";
 import type { Namespace, SpecInput } from "./faces.ts";
 import { checkRlimits } from "./rlimits.ts";
@@ -24,7 +25,7 @@ export function buildSpec(input: SpecInput): RuntimeSpec {
   const withInit: SpecInput = init === undefined ? input : initInput(input, init);
   const seccomp = input.privileged
     ? undefined
-    : resolveSeccomp(input.seccomp, { architecture: process.arch, capabilities });
+    : resolveSeccomp(input.seccomp, { architecture: process.arch, capabilities, x32: supportsX32() });
   return {
     ociVersion: OCI_VERSION,
     process: specProcess(withInit, capabilities),

@@ -1,0 +1,333 @@
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { errorCode, errorMessage, SlipwayError } from "@slipway/base";
+import {
+  flock,
+  kill,
+  listenUnix,
+  READY,
+  replaceProcess,
+  setProcessName,
+  setSubreaper,
+  spawnProcess,
+} from "@slipway/sys";
+import type { ExecRequest, ExitRecord, StartRequest } from "../faces.ts";
+import { acceptAll, Connection } from "./connection.ts";
+import { DescriptorStore, makeStoreEnds } from "./descriptor-store.ts";
+import { type Answer, FRAME, type Hello, PROTOCOL_VERSION, type Request, type WireError } from "./frames.ts";
+import { Loop } from "./loop.ts";
+import { SupervisorServer } from "./server.ts";
+import { SupervisorPaths } from "./supervisor-paths.ts";
+
+/** Names the keeper to the supervisor that it starts: `pid:sender:receiver`. */
+const KEEPER_VARIABLE = "SLIPWAY_KEEPER";
+/** Milliseconds without containers and without anything asked, after which it ends although a daemon is connected. */
+const LINGER = 30_000;
+/** The same without a daemon. */
+const LINGER_ALONE = 500;
+
+export interface SupervisorOptions {
+  readonly execRoot: string;
+}
+
+/**
+ * The supervisor's process. It first becomes two: the process that was started turns into a program that only sleeps, the
+ * *keeper*, and its child does the work. The keeper is a subreaper: when the worker is killed, its containers become
+ * children of the keeper, which never collects them, so that their exit codes can still be read by the next worker. It
+ * also holds the socket in which the descriptors of running containers are in flight.
+ */
+export async function runSupervisor(args: readonly string[]): Promise<number> {
+  const options = parseArguments(args);
+  const paths = new SupervisorPaths(options.execRoot);
+  mkdirSync(paths.keepers, { recursive: true, mode: 0o700 });
+  const keeper = process.env[KEEPER_VARIABLE];
+  if (keeper === undefined) return becomeKeeper(paths);
+  return new SupervisorWorker(paths, keeper).run();
+}
+
+function parseArguments(args: readonly string[]): SupervisorOptions {
+  const rest = args.filter((argument) => argument !== "--exec-root");
+  const execRoot = rest[0]?.replace(/^--exec-root=/, "");
+  if (rest.length !== 1 || !execRoot?.startsWith("/")) {
+    throw new SlipwayError("invalid", "usage: slipway supervisor EXEC_ROOT (an absolute path)");
+  }
+  return { execRoot };
+}
+
+function becomeKeeper(paths: SupervisorPaths): number {
+  const sleep = Bun.which("sleep", { PATH: "/usr/bin:/bin" });
+  setSubreaper();
+  const nothing = openSync("/dev/null", "r+");
+  const messages = openSync(paths.messages, "a", 0o600);
+  const ends = sleep === null ? undefined : makeStoreEnds();
+  const keeper = ends === undefined ? "none" : `${process.pid}:${ends.sender}:${ends.receiver}`;
+  spawnProcess(process.execPath, selfArguments(), {
+    env: { ...definedEnvironment(), [KEEPER_VARIABLE]: keeper },
+    stdio: [nothing, nothing, messages],
+    session: true,
+  });
+  closeSync(messages);
+  if (sleep === null) return 0;
+  writeFileSync(`${paths.keepers}/${process.pid}`, "");
+  replaceProcess(sleep, ["infinity"], {});
+}
+
+/** What this process was started with, for its child. */
+function selfArguments(): string[] {
+  // Inside a compiled executable the script lies in Bun's virtual file system.
+  const compiled = Bun.main.startsWith("/$bunfs/");
+  return compiled ? process.argv.slice(2) : [Bun.main, ...process.argv.slice(2)];
+}
+
+function definedEnvironment(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(process.env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
+}
+
+class SupervisorWorker {
+  readonly #paths: SupervisorPaths;
+  readonly #loop = new Loop();
+  readonly #controls = new Set<Connection>();
+  readonly #keeperPid: number | undefined;
+  #server: SupervisorServer | undefined;
+  readonly #store: DescriptorStore | undefined;
+  #listener = -1;
+  #lastRequest = performance.now();
+
+  constructor(paths: SupervisorPaths, keeper: string) {
+    this.#paths = paths;
+    const [pid, sender, receiver] = keeper.split(":").map(Number);
+    this.#keeperPid = keeper === "none" ? undefined : pid;
+    this.#store = openStore(pid, sender, receiver);
+  }
+
+  run(): number {
+    setProcessName("slipway-superv");
+    const lock = openSync(this.#paths.lock, "w", 0o600);
+    if (!flock(lock)) {
+      // Another one was quicker.
+      this.#dismissKeeper();
+      return 0;
+    }
+    setSubreaper();
+    const server = new SupervisorServer(this.#loop, this.#paths, this.#store, (exit) => this.#announce(exit));
+    this.#server = server;
+    server.recover(this.#inherit());
+    this.#listen();
+    this.#checkIdle();
+    this.#loop.run();
+    rmSync(this.#paths.socket, { force: true });
+    this.#dismissKeeper();
+    return 0;
+  }
+
+  /** The descriptors of earlier keepers; keepers without children are not needed any more. */
+  #inherit(): { readonly label: string; readonly fds: readonly number[] }[] {
+    const kept: { readonly label: string; readonly fds: readonly number[] }[] = [];
+    for (const name of readdirSync(this.#paths.keepers)) {
+      const pid = Number(name);
+      if (pid === this.#keeperPid) continue;
+      const ends = keeperEnds(pid);
+      const store = ends === undefined ? undefined : openStore(pid, ends[0], ends[1]);
+      if (store !== undefined) {
+        kept.push(...store.takeAll());
+        store.close();
+      }
+    }
+    return kept;
+  }
+
+  #listen(): void {
+    // A name of its own first: connecting either finds no socket or one that answers.
+    const temporary = `${this.#paths.socket}.${process.pid}`;
+    rmSync(temporary, { force: true });
+    this.#listener = listenUnix(temporary);
+    renameSync(temporary, this.#paths.socket);
+    this.#loop.watch(this.#listener, READY.in, () =>
+      acceptAll(this.#listener, (fd) => this.#accept(new Connection(this.#loop, fd))),
+    );
+  }
+
+  #accept(connection: Connection): void {
+    connection.handler = {
+      frame: (_kind, payload) => this.#greet(connection, payload),
+      drained: () => {},
+      closed: () => {},
+    };
+  }
+
+  #greet(connection: Connection, payload: Buffer): void {
+    this.#lastRequest = performance.now();
+    const hello = JSON.parse(payload.toString("utf8")) as Hello;
+    if (hello.version !== PROTOCOL_VERSION) {
+      const error = new SlipwayError("conflict", `the running supervisor speaks version ${PROTOCOL_VERSION}`);
+      sendJson(connection, { n: 0, error: wireError(error) });
+      connection.end();
+      return;
+    }
+    sendJson(connection, { n: 0, result: { pid: process.pid } });
+    if (hello.role === "attach") {
+      this.#server?.attach(connection, hello);
+      return;
+    }
+    this.#controls.add(connection);
+    connection.handler = {
+      frame: (_kind, request) => this.#request(connection, JSON.parse(request.toString("utf8")) as Request),
+      drained: () => {},
+      closed: () => this.#controls.delete(connection),
+    };
+    for (const exit of this.#server?.state().exits ?? []) sendJson(connection, { event: "exit", exit });
+  }
+
+  #request(connection: Connection, request: Request): void {
+    this.#lastRequest = performance.now();
+    const answer = (error: unknown, result?: unknown): void => {
+      if (error !== undefined && error !== null) sendJson(connection, { n: request.n, error: wireError(error) });
+      else sendJson(connection, { n: request.n, result: result ?? null });
+    };
+    try {
+      this.#perform(request, answer);
+    } catch (error) {
+      answer(error);
+    }
+  }
+
+  #perform(request: Request, answer: (error: unknown, result?: unknown) => void): unknown {
+    const server = this.#server;
+    if (server === undefined) throw new SlipwayError("unavailable", "the supervisor is not ready");
+    // Only the daemon of the same program reaches this socket: its requests have the types that its compiler saw.
+    const params = request.params as StartRequest & ExecRequest & MethodParams;
+    switch (request.method) {
+      case "start":
+        return server.start(params, answer);
+      case "exec":
+        return server.exec(params, answer);
+      case "signal":
+        return answer(undefined, server.signal(params.id, params.signal, params));
+      case "resize":
+        return answer(undefined, server.resize(params.id, params.size, params.execId));
+      case "pause":
+      case "resume":
+        return server.freeze(request.method, params.id, answer);
+      case "state":
+        return answer(undefined, server.state());
+      case "acknowledge":
+        return answer(undefined, server.acknowledge(params.id, params.execId));
+      case "delete":
+        return server.delete(params.id, answer);
+      default:
+        throw new SlipwayError("not-implemented", `the supervisor does not know ${request.method}`);
+    }
+  }
+
+  #announce(exit: ExitRecord): void {
+    for (const control of this.#controls) sendJson(control, { event: "exit", exit });
+  }
+
+  /** Looks a few times a minute whether anybody needs us. */
+  #checkIdle(): void {
+    const alone = this.#controls.size === 0;
+    const quiet = performance.now() - this.#lastRequest;
+    if (this.#server?.busy !== true && quiet >= (alone ? LINGER_ALONE : LINGER)) {
+      for (const control of this.#controls) {
+        // Whatever it sends from here on it must send to our successor.
+        sendJson(control, { event: "closing" });
+        control.end();
+      }
+      this.#loop.stop();
+      return;
+    }
+    this.#removeIdleKeepers();
+    this.#loop.after(alone ? LINGER_ALONE : LINGER / 6, () => this.#checkIdle());
+  }
+
+  #removeIdleKeepers(): void {
+    const running = new Set(this.#server?.pids);
+    for (const name of readdirSync(this.#paths.keepers)) {
+      const pid = Number(name);
+      if (pid === this.#keeperPid) continue;
+      // Its children that still run need it to leave their exit codes.
+      if (childrenOf(pid).some((child) => running.has(child))) continue;
+      if (isKeeper(pid)) kill(pid, "KILL");
+      rmSync(`${this.#paths.keepers}/${name}`, { force: true });
+    }
+  }
+
+  #dismissKeeper(): void {
+    if (this.#keeperPid === undefined) return;
+    this.#store?.close();
+    rmSync(`${this.#paths.keepers}/${this.#keeperPid}`, { force: true });
+    kill(this.#keeperPid, "KILL");
+  }
+}
+
+interface MethodParams {
+  readonly id: string;
+  readonly signal: number;
+  readonly all?: boolean;
+  readonly size: { readonly rows: number; readonly columns: number };
+}
+
+function openStore(pid?: number, sender?: number, receiver?: number): DescriptorStore | undefined {
+  if (!pid || !sender || !receiver) return undefined;
+  try {
+    return new DescriptorStore(pid, { sender, receiver });
+  } catch {
+    // A kernel before 5.6, or one that forbids tracing: we live without a keeper's memory.
+    return undefined;
+  }
+}
+
+function isKeeper(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0")[1] === "infinity";
+  } catch {
+    return false;
+  }
+}
+
+/** The ends of a keeper's pair: its only sockets. */
+function keeperEnds(pid: number): readonly [number, number] | undefined {
+  if (!isKeeper(pid)) return undefined;
+  try {
+    const sockets = readdirSync(`/proc/${pid}/fd`).filter((fd) =>
+      readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith("socket:"),
+    );
+    const [sender, receiver] = sockets.map(Number).sort((a, b) => a - b);
+    return sender === undefined || receiver === undefined ? undefined : [sender, receiver];
+  } catch {
+    return undefined;
+  }
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").split(" ").filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+function sendJson(connection: Connection, answer: Answer): void {
+  connection.send(FRAME.json, Buffer.from(JSON.stringify(answer)));
+}
+
+function wireError(error: unknown): WireError {
+  const known = error instanceof SlipwayError ? error : undefined;
+  return {
+    code: errorCode(error),
+    message: errorMessage(error),
+    ...(known?.hint === undefined ? {} : { hint: known.hint }),
+    ...(known === undefined ? {} : { details: known.details }),
+  };
+}
