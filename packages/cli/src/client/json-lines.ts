@@ -1,5 +1,10 @@
 /** The documents of a stream of JSON lines. A line that is not JSON is passed over. */
 export async function* jsonLines<T>(body: ReadableStream<Uint8Array> | null): AsyncIterable<T> {
+  for await (const line of textLines(body)) yield* parsed<T>(line);
+}
+
+/** The lines of a stream, without their ends. */
+export async function* textLines(body: ReadableStream<Uint8Array> | null): AsyncIterable<string> {
   if (body === null) return;
   const decoder = new TextDecoder();
   let rest = "";
@@ -7,9 +12,10 @@ export async function* jsonLines<T>(body: ReadableStream<Uint8Array> | null): As
     rest += decoder.decode(chunk, { stream: true });
     const lines = rest.split("\n");
     rest = lines.pop() ?? "";
-    for (const line of lines) yield* parsed<T>(line);
+    yield* lines;
   }
-  yield* parsed<T>(rest + decoder.decode());
+  rest += decoder.decode();
+  if (rest !== "") yield rest;
 }
 
 function* parsed<T>(line: string): Iterable<T> {

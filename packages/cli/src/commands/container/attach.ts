@@ -48,7 +48,7 @@ export const attach = command({
 });
 
 function refuseUnattachable({ State: state }: ContainerDocument): void {
-  if (!state.Running) throw new ExitError(1, "cannot attach to a stopped container, start it first");
-  if (state.Paused) throw new ExitError(1, "cannot attach to a paused container, unpause it first");
-  if (state.Restarting) throw new ExitError(1, "cannot attach to a restarting container, wait until it is running");
+  if (!state.Running) throw new ExitError(1, "You cannot attach to a stopped container, start it first");
+  if (state.Paused) throw new ExitError(1, "You cannot attach to a paused container, unpause it first");
+  if (state.Restarting) throw new ExitError(1, "You cannot attach to a restarting container, wait until it is running");
 }

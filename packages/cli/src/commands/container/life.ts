@@ -73,7 +73,12 @@ export const rename = command({
   async run({ args: [from = "", to = ""], session }) {
     if (from.trim() === "" || to.trim() === "") throw new ExitError(1, "neither old nor new names may be empty");
     const client = await session.client();
-    await client.send("POST", `/containers/${segment(from)}/rename`, { query: { name: to } });
+    try {
+      await client.send("POST", `/containers/${segment(from)}/rename`, { query: { name: to } });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      throw new ExitError(1, `${error.message}\nError: failed to rename container named ${from}`, error.hint);
+    }
     return 0;
   },
 });

@@ -1,5 +1,5 @@
 import type { EventDocument } from "../../client/documents.ts";
-import { jsonLines } from "../../client/json-lines.ts";
+import { textLines } from "../../client/json-lines.ts";
 import { ExitError } from "../../errors.ts";
 import { command, NO_ARGUMENTS } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
@@ -22,17 +22,32 @@ export const events = command({
     const response = await client.request("GET", "/events", {
       query: { since: timestamp(flags.since), until: timestamp(flags.until), filters: filterQuery(flags.filter) },
     });
-    for await (const event of jsonLines<EventDocument>(response.body)) {
-      session.io.stdout.write(`${print(event)}\n`);
+    for await (const line of textLines(response.body)) {
+      session.io.stdout.write(`${print(readEvent(line))}\n`);
       await session.io.stdout.flush();
     }
     return 0;
   },
 });
 
-async function printer(format: string): Promise<(event: EventDocument) => string> {
+/** Nanoseconds since the epoch do not fit into a double: their digits are read from the text. */
+type Event = Omit<EventDocument, "timeNano"> & { readonly timeNano?: bigint };
+
+function readEvent(line: string): Event {
+  const { timeNano: _, ...event } = JSON.parse(line) as EventDocument;
+  const nanoseconds = /"timeNano":\s*(\d+)/.exec(line)?.[1];
+  return nanoseconds === undefined ? event : { ...event, timeNano: BigInt(nanoseconds) };
+}
+
+/** The document as it came, with all of the digits. */
+function eventJson(event: Event): string {
+  const text = JSON.stringify({ ...event, timeNano: undefined });
+  return event.timeNano === undefined ? text : `${text.slice(0, -1)},"timeNano":${event.timeNano}}`;
+}
+
+async function printer(format: string): Promise<(event: Event) => string> {
   if (format === "") return eventLine;
-  if (format === "json") return (event) => JSON.stringify(event);
+  if (format === "json") return eventJson;
   const { Template, TemplateError } = await import("@slipway/gotemplate");
   try {
     const template = Template.parse(format);
@@ -44,10 +59,10 @@ async function printer(format: string): Promise<(event: EventDocument) => string
 }
 
 /** Fields of Go's type that the JSON names differently. */
-function withOldNames(event: EventDocument): object {
+function withOldNames(event: Event): object {
   const names = {
     Time: event.time,
-    TimeNano: event.timeNano,
+    TimeNano: event.timeNano ?? 0,
     Scope: event.scope ?? "",
     Status: event.Action,
     ID: event.Actor.ID,
@@ -55,8 +70,7 @@ function withOldNames(event: EventDocument): object {
   return Object.assign(Object.create(names) as object, event);
 }
 
-function eventLine(event: EventDocument): string {
-  // Nanoseconds do not fit into a double: the last digits are lost in parsing, as nobody reads them.
+function eventLine(event: Event): string {
   const moment = event.timeNano ? BigInt(event.timeNano) : BigInt(event.time) * 1_000_000_000n;
   const attributes = Object.entries(event.Actor.Attributes ?? {})
     .map(([key, value]) => `${key}=${value}`)

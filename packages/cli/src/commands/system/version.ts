@@ -48,10 +48,7 @@ export const version = command({
     const client = await clientVersion(session, apiVersion);
     if (format === "") session.io.stdout.write(versionTable(client, server));
     else {
-      const isJson = /\bjson\b/.test(format);
-      const document = isJson
-        ? { Client: client, Server: server ?? null }
-        : { Client: templateView(client), Server: server === undefined ? null : templateView(server) };
+      const document = { Client: templateView(client), Server: server === undefined ? null : templateView(server) };
       session.io.stdout.write(await renderDocument(document, format, TEMPLATE_STATUS));
     }
     if (failure !== undefined) throw failure;
@@ -73,9 +70,9 @@ async function clientVersion(session: Session, apiVersion: string): Promise<Clie
   };
 }
 
-/** Docker's templates write `.APIVersion` where its JSON writes `ApiVersion`. */
+/** Docker's templates write `.APIVersion` where its JSON writes `ApiVersion`; a prototype's field is not in the JSON. */
 function templateView(version: ClientVersion | VersionDocument): object {
-  return { ...version, APIVersion: version.ApiVersion };
+  return Object.assign(Object.create({ APIVersion: version.ApiVersion }) as object, version);
 }
 
 function versionTable(client: ClientVersion, server: VersionDocument | undefined): string {
