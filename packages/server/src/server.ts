@@ -102,9 +102,12 @@ class ApiHandler implements ConnectionHandler {
 
   async handle(request: IncomingRequest): Promise<Reply> {
     const { method, target } = request.head;
+    const began = performance.now();
     try {
       if (this.#onNetwork) refuseBrowsers(request);
-      return await this.#route(request);
+      const reply = await this.#route(request);
+      this.#log.debug("request", { method, path: target, ms: Math.round((performance.now() - began) * 10) / 10 });
+      return reply;
     } catch (error) {
       if (statusOf(error) === 500) {
         this.#log.error("request failed", {
