@@ -25,6 +25,7 @@ interface Exec {
   phase: Phase;
   /** Set while it starts; an exit that arrives meanwhile waits for it. */
   starting: Promise<void> | undefined;
+  readonly ended: PromiseWithResolvers<void>;
 }
 
 /** Bytes that are kept of the output of a health check. */
@@ -53,7 +54,14 @@ export class ExecService {
     if (entry.execIds.size >= MOST_WAITING) {
       throw new SlipwayError("exhausted", `container ${entry.id} has ${entry.execIds.size} execs already`);
     }
-    const exec: Exec = { id: randomId(), entry, config, phase: { kind: "created" }, starting: undefined };
+    const exec: Exec = {
+      id: randomId(),
+      entry,
+      config,
+      phase: { kind: "created" },
+      starting: undefined,
+      ended: Promise.withResolvers(),
+    };
     this.#execs.set(exec.id, exec);
     entry.execIds.add(exec.id);
     this.#announce(exec, `exec_create: ${commandLine(config)}`);
@@ -169,7 +177,7 @@ export class ExecService {
       const { pid } = await supervisor.exec(request);
       exec.phase = { kind: "running", pid };
       this.#announce(exec, `exec_start: ${commandLine(config)}`);
-      return session;
+      return session && endingWithExit(session, exec.ended.promise);
     } catch (error) {
       session?.detach();
       const code = error instanceof SlipwayError ? error.details.exitCode : undefined;
@@ -205,6 +213,7 @@ export class ExecService {
     const pid = exec.phase.kind === "running" ? exec.phase.pid : 0;
     exec.phase = { kind: "ended", pid, exitCode };
     exec.entry.execIds.delete(exec.id);
+    exec.ended.resolve();
     this.#announce(exec, "exec_die", { exitCode: String(exitCode) });
     this.#ends.get(exec.id)?.(exitCode);
     setTimeout(() => this.#execs.delete(exec.id), KEPT).unref();
@@ -233,6 +242,27 @@ function assertUsable(entry: ContainerEntry): void {
   if (entry.state.status === "paused") {
     throw new SlipwayError("conflict", `container ${entry.id} is paused, unpause the container before exec`);
   }
+}
+
+/**
+ * Clients ask for the exit code as soon as the output ends, and the exit may arrive after the last output: so the output
+ * ends only when the exit is known. Whoever detaches does not wait for that.
+ */
+function endingWithExit(session: StdioSession, exited: Promise<void>): StdioSession {
+  const left = Promise.withResolvers<void>();
+  async function* output() {
+    yield* session.output;
+    await Promise.race([exited, left.promise]);
+  }
+  return {
+    output: output(),
+    write: (data) => session.write(data),
+    closeStdin: () => session.closeStdin(),
+    detach: () => {
+      left.resolve();
+      session.detach();
+    },
+  };
 }
 
 function commandLine(config: ExecConfig): string {
