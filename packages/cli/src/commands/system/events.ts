@@ -34,9 +34,15 @@ export const events = command({
 type Event = Omit<EventDocument, "timeNano"> & { readonly timeNano?: bigint };
 
 function readEvent(line: string): Event {
-  const { timeNano: _, ...event } = JSON.parse(line) as EventDocument;
+  const { timeNano: _, ...document } = JSON.parse(line) as EventDocument;
+  const event = { ...document, Actor: { ...document.Actor, Attributes: sorted(document.Actor.Attributes ?? {}) } };
   const nanoseconds = /"timeNano":\s*(\d+)/.exec(line)?.[1];
   return nanoseconds === undefined ? event : { ...event, timeNano: BigInt(nanoseconds) };
+}
+
+/** Go writes maps sorted. */
+function sorted(attributes: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(attributes).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** The document as it came, with all of the digits. */
