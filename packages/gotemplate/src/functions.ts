@@ -51,15 +51,9 @@ export const BUILTINS: FunctionMap = {
   ge: { parameters: any(2), call: (a, b) => !less(a, b) },
 };
 
+/** A missing value is the text that it prints as. */
 function textOf(args: readonly Value[]): string {
-  return args.length === 1 && typeof args[0] === "string"
-    ? args[0]
-    : sprint(args.map((value) => value ?? noValue(args)));
-}
-
-/** A single missing value prints as it does outside of a function. */
-function noValue(args: readonly Value[]): Value {
-  return args.length === 1 && args[0] === undefined ? "<no value>" : null;
+  return sprint(args.map((value) => value ?? "<no value>"));
 }
 
 function callValue(target: Value, ...args: Value[]): Value {
@@ -143,16 +137,13 @@ function equalsAny(first: Value, ...others: Value[]): Value {
 }
 
 function equals(a: Value, b: Value): boolean {
-  const [left, right] = [basicKind(a), basicKind(b)];
-  if (left === undefined || right === undefined) {
-    if (a === undefined || a === null || b === undefined || b === null) return (a ?? null) === (b ?? null);
-    throw new FunctionError(
-      `non-comparable type ${format(left === undefined ? a : b)}: ${typeName(left === undefined ? a : b)}`,
-    );
-  }
-  if (left !== right) throw incompatible(a, b);
-  if (left === "int") return BigInt(a as number) === BigInt(b as number);
-  return left === "float" ? toFloat(a) === toFloat(b) : a === b;
+  const isNil = (value: Value) => value === undefined || value === null;
+  if (isNil(a) || isNil(b)) return isNil(a) && isNil(b);
+  const kind = kindOf(a);
+  if (kind !== kindOf(b)) throw incompatible(a, b);
+  if (basicKind(a) === undefined) throw new FunctionError(`non-comparable type ${format(a)}: ${typeName(a)}`);
+  if (kind === "int") return BigInt(a as number) === BigInt(b as number);
+  return kind === "float" ? toFloat(a) === toFloat(b) : a === b;
 }
 
 function less(a: Value, b: Value): boolean {

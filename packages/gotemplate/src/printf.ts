@@ -147,6 +147,8 @@ function setWidth(flags: Flags, width: number): void {
 }
 
 function formatVerb(value: Value, verb: string, flags: Flags): string {
+  // With %v a plus asks for the names of fields, not for a sign.
+  if (verb === "v" && flags.plus) return formatVerb(value, verb, { ...flags, plus: false });
   if (verb === "T") return pad(isNil(value) ? "<nil>" : goType(value), flags);
   const kind = kindOf(value);
   if (isNil(value)) return verb === "v" ? pad("<nil>", flags) : `%!${verb}(<nil>)`;
@@ -155,7 +157,7 @@ function formatVerb(value: Value, verb: string, flags: Flags): string {
   if (kind === "slice") return formatList(value, verb, flags);
   if (kind === "map") return formatMap(value, verb, flags);
   const text = formatScalar(value, verb, flags);
-  return text ?? `%!${verb}(${goType(value)}=${format(value)})`;
+  return text ?? `%!${verb}(${goType(value)}=${formatScalar(value, "v", flags) ?? format(value)})`;
 }
 
 function formatList(value: Value, verb: string, flags: Flags): string {
