@@ -331,6 +331,7 @@ describe("streams", () => {
 
   test("an exec whose program does not exist says so in its stream, not as an HTTP error", async () => {
     const backends = fakeBackends({
+      containers: { inspect: async () => someContainer() },
       execs: {
         inspect: async (id) => ({ id, containerId: "c", running: false, pid: 0, config: { Cmd: ["nosuch"] } }),
         start: async () => {

@@ -1,5 +1,5 @@
-import { errorMessage, isError, type JsonReader, SlipwayError } from "@slipway/base";
-import type { Backends, ExecConfig, StdioSession } from "../backend.ts";
+import { errorMessage, type JsonReader, SlipwayError } from "@slipway/base";
+import type { Backends, ExecConfig, ExecState, StdioSession } from "../backend.ts";
 import type { Call } from "../call.ts";
 import { empty, hijack, json, type RawStream, type Reply } from "../http/reply.ts";
 import type { RouteTable } from "../router.ts";
@@ -9,13 +9,14 @@ import { present } from "./present.ts";
 import { readConsoleSize } from "./read-host-config.ts";
 import { frame, pumpStdio, streamType } from "./stdio-stream.ts";
 
-export function execRoutes({ execs }: Backends): RouteTable {
+export function execRoutes(backends: Backends): RouteTable {
+  const { execs } = backends;
   return {
     "POST /containers/{id}/exec": async (call) => {
       const id = await execs.create(call.parameter("id"), readExecConfig(await call.json()));
       return json(201, { Id: id });
     },
-    "POST /exec/{id}/start": (call) => start(call, execs),
+    "POST /exec/{id}/start": (call) => start(call, backends),
     "GET /exec/{id}/json": async (call) => json(200, execDocument(await execs.inspect(call.parameter("id")))),
     "POST /exec/{id}/resize": async (call) => {
       await execs.resize(call.parameter("id"), terminalSize(call.query));
@@ -44,47 +45,49 @@ function readExecConfig(reader: JsonReader): ExecConfig {
   };
 }
 
-async function start(call: Call, execs: Backends["execs"]): Promise<Reply> {
+async function start(call: Call, { execs, containers }: Backends): Promise<Reply> {
   const id = call.parameter("id");
   const body = await call.json();
-  const detach = body.field("Detach").optionalBoolean() ?? false;
   const size = readConsoleSize(body.field("ConsoleSize"));
-  const { config } = await execs.inspect(id);
-  const tty = config.Tty === true;
-  const detachKeys = parseDetachKeys(config.DetachKeys || DEFAULT_DETACH_KEYS);
-  const session = await startSession(execs, id, {
-    detach,
-    ...(size !== undefined && { consoleSize: { rows: size[0], columns: size[1] } }),
-  });
-  if (session === undefined) return empty(200);
+  const consoleSize = size && { rows: size[0], columns: size[1] };
+  const exec = await execs.inspect(id);
+  const detachKeys = parseDetachKeys(exec.config.DetachKeys || DEFAULT_DETACH_KEYS);
+  if (body.field("Detach").optionalBoolean() === true) {
+    await execs.start(id, { detach: true, ...present({ consoleSize }) });
+    return empty(200);
+  }
+  await refuseUnstartable(exec, containers);
+  const tty = exec.config.Tty === true;
+  // The head goes out before the process starts: clients whose HTTP library reads ahead would lose output that comes with it.
   return hijack(streamType(!tty, call.version), async (raw) => {
-    if ("failure" in session) return await writeFailure(raw, session.failure, tty);
+    let session: StdioSession | undefined;
+    try {
+      session = await execs.start(id, { detach: false, ...present({ consoleSize }) });
+    } catch (error) {
+      // A program that cannot be executed: clients show these words and end with the exit code of the exec's inspection.
+      return await writeFailure(raw, errorMessage(error), tty);
+    }
+    if (session === undefined) return;
     await pumpStdio(raw, session, {
       multiplexed: !tty,
-      stdin: config.AttachStdin === true,
-      stdout: config.AttachStdout === true || tty,
-      stderr: config.AttachStderr === true,
+      stdin: exec.config.AttachStdin === true,
+      stdout: exec.config.AttachStdout === true || tty,
+      stderr: exec.config.AttachStderr === true,
       ...(tty && { detachKeys }),
     });
   });
 }
 
-/**
- * A program that cannot be executed (126, 127) is no failure of the request: clients read the runtime's words from the
- * stream and the code from the exec's inspection, and end with that code.
- */
-async function startSession(
-  execs: Backends["execs"],
-  id: string,
-  options: Parameters<Backends["execs"]["start"]>[1],
-): Promise<StdioSession | { readonly failure: string } | undefined> {
-  try {
-    return await execs.start(id, options);
-  } catch (error) {
-    const hasExitCode = isError(error) && typeof error.details.exitCode === "number";
-    if (!hasExitCode || options.detach) throw error;
-    return { failure: errorMessage(error) };
+/** What can be known beforehand is still an HTTP error. */
+async function refuseUnstartable(exec: ExecState, containers: Backends["containers"]): Promise<void> {
+  if (exec.running) throw new SlipwayError("conflict", `Error: Exec command ${exec.id} is already running`);
+  if (exec.exitCode !== undefined) throw new SlipwayError("conflict", `Error: Exec command ${exec.id} has already run`);
+  const { container } = await containers.inspect(exec.containerId);
+  const { status } = container.state;
+  if (status === "paused") {
+    throw new SlipwayError("conflict", `Container ${container.id} is paused, unpause the container before exec`);
   }
+  if (status !== "running") throw new SlipwayError("conflict", `container ${container.id} is not running`);
 }
 
 async function writeFailure(raw: RawStream, message: string, tty: boolean): Promise<void> {
