@@ -3,17 +3,27 @@ import { ApiError, ExitError } from "../../errors.ts";
 import { pullImage } from "../image/pull-image.ts";
 import { type CreateInput, createRequest } from "./create-request.ts";
 
-/** An error of `run` and `create`: exit code 125 unless the process itself is to blame. */
-export function runError(message: string, status = 125, hint?: string): ExitError {
+/** An error of `run`, or of how a container is described: exit code 125 unless the process itself is to blame. */
+export function runError(message: string, { status = 125, hint, verb = "run" }: RunErrorOptions = {}): ExitError {
   const advice = hint === undefined ? "" : `${hint}\n`;
-  return new ExitError(status, `slipway: ${message}`, `${advice}\nRun 'slipway run --help' for more information`);
+  return new ExitError(status, `slipway: ${message}`, `${advice}\nRun 'slipway ${verb} --help' for more information`);
 }
 
-/** Creates the container, pulling the image first when it is missing. Returns its ID. Throws `ExitError`. */
-export async function createContainer(input: CreateInput, client: EngineClient): Promise<string> {
+export interface RunErrorOptions {
+  readonly status?: number;
+  readonly hint?: string | undefined;
+  readonly verb?: "run" | "create";
+}
+
+/** Creates the container, pulling the image first when it is missing. Returns its ID. Throws `ExitError`, `ApiError`. */
+export async function createContainer(
+  input: CreateInput,
+  client: EngineClient,
+  verb: "run" | "create",
+): Promise<string> {
   const { flags, io } = input;
-  await refuseExistingFile(flags.cidfile);
-  const body = await buildBody(input);
+  await refuseExistingFile(flags.cidfile, verb);
+  const body = await buildBody(input, verb);
   const platform = flags.platform || io.env.DOCKER_DEFAULT_PLATFORM;
   const pull = () => pullImage({ client, reference: input.image, platform, quiet: flags.quiet, output: io.stderr });
   const create = () =>
@@ -21,34 +31,29 @@ export async function createContainer(input: CreateInput, client: EngineClient):
       query: { name: flags.name || undefined, platform: platform || undefined },
       json: body,
     });
-  try {
-    if (flags.pull === "always") await pull();
-    const { Id, Warnings } = await create().catch(async (error: unknown) => {
-      if (flags.pull !== "missing" || !isMissingImage(error, input.image)) throw error;
-      if (!flags.quiet) io.stderr.write(`Unable to find image '${withTag(input.image)}' locally\n`);
-      await pull();
-      return await create();
-    });
-    for (const warning of Warnings ?? []) io.stderr.write(`WARNING: ${warning}\n`);
-    if (flags.cidfile !== "") await Bun.write(flags.cidfile, Id);
-    return Id;
-  } catch (error) {
-    if (error instanceof ApiError) throw runError(error.message, 125, error.hint);
-    throw error;
-  }
+  if (flags.pull === "always") await pull();
+  const { Id, Warnings } = await create().catch(async (error: unknown) => {
+    if (flags.pull !== "missing" || !isMissingImage(error, input.image)) throw error;
+    if (!flags.quiet) io.stderr.write(`Unable to find image '${withTag(input.image)}' locally\n`);
+    await pull();
+    return await create();
+  });
+  for (const warning of Warnings ?? []) io.stderr.write(`WARNING: ${warning}\n`);
+  if (flags.cidfile !== "") await Bun.write(flags.cidfile, Id);
+  return Id;
 }
 
-async function buildBody(input: CreateInput): Promise<Record<string, unknown>> {
+async function buildBody(input: CreateInput, verb: "run" | "create"): Promise<Record<string, unknown>> {
   try {
     return await createRequest(input);
   } catch (error) {
-    throw runError(error instanceof Error ? error.message : String(error));
+    throw runError(error instanceof Error ? error.message : String(error), { verb });
   }
 }
 
-async function refuseExistingFile(path: string): Promise<void> {
+async function refuseExistingFile(path: string, verb: "run" | "create"): Promise<void> {
   if (path === "" || !(await Bun.file(path).exists())) return;
-  throw runError(`container ID file found, make sure the other container isn't running or delete ${path}`);
+  throw runError(`container ID file found, make sure the other container isn't running or delete ${path}`, { verb });
 }
 
 function isMissingImage(error: unknown, image: string): boolean {

@@ -11,7 +11,7 @@ export const create = command({
     const [image = "", ...commandLine] = args;
     const client = await session.client();
     const input = { flags, given: (name: string) => given(name as never), image, command: commandLine, io: session.io };
-    session.io.stdout.write(`${await createContainer(input, client)}\n`);
+    session.io.stdout.write(`${await createContainer(input, client, "create")}\n`);
     return 0;
   },
 });

@@ -1,6 +1,6 @@
 import type { EngineClient } from "../../client/engine-client.ts";
 import { hijack } from "../../client/hijack.ts";
-import { ApiError, ExitError } from "../../errors.ts";
+import { ApiError, ConnectionError, ExitError } from "../../errors.ts";
 import { atLeast, command } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
 import { type CopyEnd, copyStreams } from "../../streams/copy-streams.ts";
@@ -37,10 +37,10 @@ export const run = command({
     }
     const [image = "", ...commandLine] = args;
     const client = await session.client();
-    const id = await createContainer(
-      { flags, given: (name) => given(name as never), image, command: commandLine, io },
-      client,
-    );
+    const input = { flags, given: (name: string) => given(name as never), image, command: commandLine, io };
+    const id = await createContainer(input, client, "run").catch((error: unknown) => {
+      throw asRunError(error);
+    });
     const attached = streams.stdin || streams.stdout || streams.stderr;
     const proxy = flags["sig-proxy"] && !flags.tty && !flags.detach ? forwardSignals(client, id, io) : undefined;
     try {
@@ -82,7 +82,7 @@ async function runAttached({
     hijack(client, `/containers/${id}/attach`, query),
     client.request("POST", `/containers/${id}/wait`, { query: { condition: remove ? "removed" : "next-exit" } }),
   ]).catch((error: unknown) => {
-    throw error instanceof ApiError ? runError(error.message, 125, error.hint) : error;
+    throw asRunError(error);
   });
   const status = exitStatus(exit);
   const copy = copyStreams({ io, connection, stdin: streams.stdin, tty, detachKeys });
@@ -106,12 +106,17 @@ async function runAttached({
   return await status;
 }
 
+function asRunError(error: unknown): unknown {
+  const isEngines = error instanceof ApiError || error instanceof ConnectionError;
+  return isEngines ? runError(error.message, { hint: error.hint }) : error;
+}
+
 async function startContainer(client: EngineClient, id: string): Promise<void> {
   try {
     await client.send("POST", `/containers/${id}/start`);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    throw runError(error.message, startStatus(error), error.hint);
+    throw runError(error.message, { status: startStatus(error), hint: error.hint });
   }
 }
 
