@@ -57,8 +57,13 @@ export async function compose(config: DaemonConfig, log: Logger, scope: Scope): 
     logPolicy: config.log,
     debug: config.logLevel === "debug",
   });
-  scope.defer(() => engine.close({ stopContainers: !config.liveRestore, timeout: config.shutdownTimeout }));
+  scope.defer(() => engine.close({ stopContainers: !config.liveRestore, timeout: stopTimeout(config) }));
   await engine.restore();
   const { containers, execs, images, volumes, networks: networkService, system } = engine;
   return { containers, execs, images, volumes, networks: networkService, builds: builder, system };
+}
+
+/** Seconds a container gets to end by itself when the daemon takes it along: Docker's ten, or what a shutdown may take. */
+function stopTimeout({ shutdownTimeout }: DaemonConfig): number {
+  return shutdownTimeout < 0 ? 10 : Math.min(10, shutdownTimeout);
 }
