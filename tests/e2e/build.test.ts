@@ -9,6 +9,9 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => engine?.[Symbol.asyncDispose](), 60_000);
 
+/** Seconds that no other test sleeps, so that a process can be told from theirs. */
+const NAP = 100_000 + process.pid;
+
 const APP = {
   Dockerfile: `FROM ${BASE} AS tools
 RUN echo tool > /tool
@@ -190,7 +193,7 @@ describe("mistakes", () => {
 
 describe("interruption", () => {
   test("Ctrl-C ends a build, its step and its mounts", async () => {
-    const directory = engine.context({ Dockerfile: `FROM ${BASE}\nRUN echo started; sleep 1000\n` });
+    const directory = engine.context({ Dockerfile: `FROM ${BASE}\nRUN echo started; sleep ${NAP}\n` });
     const child = Bun.spawn([join(import.meta.dir, "../../dist/slipway"), "build", "--progress", "plain", directory], {
       env: { ...process.env, DOCKER_HOST: `unix://${engine.socket}` },
       stdout: "ignore",
@@ -205,7 +208,7 @@ describe("interruption", () => {
   test.each(["in a step", "in a copy"])(
     "kill -9 of the daemon %s leaves a store without harm and no mounts",
     async (when) => {
-      const directory = engine.context({ Dockerfile: `FROM ${BASE}\nCOPY . /all\nRUN echo started; sleep 1000\n` });
+      const directory = engine.context({ Dockerfile: `FROM ${BASE}\nCOPY . /all\nRUN echo started; sleep ${NAP}\n` });
       mkdirSync(join(directory, "many"));
       for (let n = 0; n < 2000; n++) writeFileSync(join(directory, "many", `${n}`), `${when} ${n}`);
       const child = Bun.spawn(
@@ -228,7 +231,7 @@ describe("interruption", () => {
 });
 
 function sleeperRuns(): boolean {
-  return Bun.spawnSync(["pgrep", "-f", "^sleep 1000$"]).stdout.toString() !== "";
+  return Bun.spawnSync(["pgrep", "-f", `^sleep ${NAP}$`]).stdout.toString() !== "";
 }
 
 async function readUntil(stream: ReadableStream<Uint8Array>, text: string): Promise<void> {

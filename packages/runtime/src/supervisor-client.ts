@@ -1,6 +1,7 @@
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync } from "node:fs";
 import { SlipwayError } from "@slipway/base";
 import type { ExecRequest, ExitRecord, StartRequest, StdioSession, Supervisor } from "./faces.ts";
+import { findRuntime } from "./runc.ts";
 import { ControlConnection, type SupervisorClosed } from "./supervisor/control-connection.ts";
 import { type AttachTarget, openStdioSession } from "./supervisor/stdio-session.ts";
 import { SupervisorPaths } from "./supervisor/supervisor-paths.ts";
@@ -152,6 +153,8 @@ export class SupervisorClient implements Supervisor {
   }
 
   #spawn(): void {
+    // A supervisor without a runtime ends at once, and its reason would only be found in its messages.
+    findRuntime();
     mkdirSync(this.#paths.root, { recursive: true, mode: 0o700 });
     const messages = openSync(this.#paths.messages, "a", 0o600);
     try {
