@@ -195,7 +195,18 @@ export interface LogQuery {
   readonly until?: bigint;
   /** Number of last lines; undefined for all. */
   readonly tail?: number;
+  /** Ends it at once. */
   readonly signal?: AbortSignal;
+}
+
+/** Whose log, and where it lies. */
+export interface LogSource {
+  readonly id: string;
+  /** The `logDirectory` of its start. */
+  readonly directory: string;
+  readonly driver: LogPolicy["driver"];
+  /** For `follow`: resolves when the container has ended. What it wrote until then is still delivered. */
+  readonly ended?: Promise<unknown>;
 }
 
 /** The process a container runs by default: entrypoint then command, as Docker joins them. */

@@ -3,6 +3,7 @@ export { chooseCapabilities, DEFAULT_CAPABILITIES } from "./capabilities.ts";
 export { Cgroup, cgroupVersion } from "./cgroup.ts";
 export { encodeSpec, writeSpec } from "./config-file.ts";
 export type * from "./faces.ts";
+export { readLogs } from "./logs/log-reader.ts";
 export { findRuntime, Runc } from "./runc.ts";
 export { type RuntimeFailure, readRuntimeLog, runtimeFailure } from "./runc-errors.ts";
 export { defaultSeccompProfile, resolveSeccomp, type SeccompProfile } from "./seccomp.ts";

@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "bun:test";
-import { collect, Trial } from "./trial.fixture.ts";
+import { Trial } from "./trial.fixture.ts";
 
 const trial = new Trial();
 afterAll(() => trial[Symbol.asyncDispose]());

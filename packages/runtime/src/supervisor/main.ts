@@ -32,7 +32,11 @@ import { SupervisorPaths } from "./supervisor-paths.ts";
 const KEEPER_VARIABLE = "SLIPWAY_KEEPER";
 /** Milliseconds without containers and without anything asked, after which it ends although a daemon is connected. */
 const LINGER = 30_000;
-/** The same without a daemon. */
+/** Milliseconds between two looks at whether anybody needs us. */
+const CHECK_EVERY = 3_000;
+/** Milliseconds without a request after which memory is given back. */
+const QUIET = 1_000;
+/** As `LINGER`, without a daemon. */
 const LINGER_ALONE = 500;
 
 export interface SupervisorOptions {
@@ -103,6 +107,8 @@ class SupervisorWorker {
   readonly #store: DescriptorStore | undefined;
   #listener = -1;
   #lastRequest = performance.now();
+  /** The `#lastRequest` after which memory was given back. */
+  #collectedAfter = 0;
 
   constructor(paths: SupervisorPaths, keeper: string) {
     this.#paths = paths;
@@ -234,7 +240,6 @@ class SupervisorWorker {
     for (const control of this.#controls) sendJson(control, { event: "exit", exit });
   }
 
-  /** Looks a few times a minute whether anybody needs us. */
   #checkIdle(): void {
     const alone = this.#controls.size === 0;
     const quiet = performance.now() - this.#lastRequest;
@@ -248,7 +253,12 @@ class SupervisorWorker {
       return;
     }
     this.#removeIdleKeepers();
-    this.#loop.after(alone ? LINGER_ALONE : LINGER / 6, () => this.#checkIdle());
+    if (quiet > QUIET && this.#collectedAfter !== this.#lastRequest) {
+      // Nobody else would: the runtime collects when its own event loop is idle, and that never turns here.
+      Bun.gc(true);
+      this.#collectedAfter = this.#lastRequest;
+    }
+    this.#loop.after(alone ? LINGER_ALONE : CHECK_EVERY, () => this.#checkIdle());
   }
 
   #removeIdleKeepers(): void {
