@@ -1,5 +1,12 @@
 import { errorMessage, isError, parseDuration, SlipwayError, shortId } from "@slipway/base";
-import type { ExitRecord, LogQuery, LogRecord, StdioSession } from "@slipway/runtime";
+import {
+  type ExitRecord,
+  type LogQuery,
+  type LogRecord,
+  type LogSource,
+  readLogs,
+  type StdioSession,
+} from "@slipway/runtime";
 import type { Image } from "@slipway/store";
 import { type ContainerContext, publishContainerEvent } from "./container-context.ts";
 import { createContainer } from "./container-create.ts";
@@ -241,7 +248,28 @@ export class ContainerService {
     if (policy.driver === "none") {
       throw new SlipwayError("not-implemented", "configured logging driver does not support reading");
     }
-    throw new SlipwayError("not-implemented", "logs cannot be read yet");
+    const source = { id: entry.id, directory: this.#context.paths.home(entry.id), driver: policy.driver };
+    // Registered before the first line is read: an end in between is not missed.
+    return query.follow ? this.#follow(entry, source, query) : readLogs(source, query);
+  }
+
+  /** Goes on over restarts; ends with the run that nothing follows. */
+  async *#follow(entry: ContainerEntry, source: LogSource, query: LogQuery): AsyncGenerator<LogRecord> {
+    const left = new AbortController();
+    const signal = query.signal === undefined ? left.signal : AbortSignal.any([query.signal, left.signal]);
+    try {
+      yield* readLogs({ ...source, ended: this.#endOf(entry, signal) }, query);
+    } finally {
+      left.abort();
+    }
+  }
+
+  async #endOf(entry: ContainerEntry, signal: AbortSignal): Promise<void> {
+    const { index } = this.#context;
+    const busy = (): boolean => isAlive(entry.state.status) || entry.state.status === "restarting";
+    while (busy() && index.get(entry.id) !== undefined && !signal.aborted) {
+      await index.nextExit(entry.id, signal).catch(() => {});
+    }
   }
 
   async resize(nameOrId: string, size: { readonly rows: number; readonly columns: number }): Promise<void> {

@@ -105,19 +105,27 @@ async function prepareBundle(
       },
     }),
   );
-  writeSpec(context.paths.bundle(id), spec);
+  const size = consoleSizeOf(entry);
+  // In the document the terminal has its size before the process can ask; a resize afterwards comes too late for that.
+  const sized = { ...spec.process, ...(size && { consoleSize: { height: size.rows, width: size.columns } }) };
+  writeSpec(context.paths.bundle(id), { ...spec, process: sized });
+}
+
+function consoleSizeOf({ definition }: ContainerEntry): { rows: number; columns: number } | undefined {
+  const [rows = 0, columns = 0] = definition.hostConfig.ConsoleSize ?? [];
+  return definition.config.Tty === true && rows > 0 && columns > 0 ? { rows, columns } : undefined;
 }
 
 function startRequest(context: ContainerContext, entry: ContainerEntry): StartRequest {
   const { config, hostConfig } = entry.definition;
-  const size = hostConfig.ConsoleSize;
+  const consoleSize = consoleSizeOf(entry);
   return {
     id: entry.id,
     bundle: context.paths.bundle(entry.id),
     terminal: config.Tty === true,
     openStdin: config.OpenStdin === true,
     stdinOnce: config.StdinOnce === true,
-    ...(size && size[0] > 0 && size[1] > 0 ? { consoleSize: { rows: size[0], columns: size[1] } } : {}),
+    ...(consoleSize && { consoleSize }),
     log: parseLogConfig(hostConfig.LogConfig, context.logPolicy),
     logDirectory: context.paths.home(entry.id),
   };

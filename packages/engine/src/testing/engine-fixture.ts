@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLogger } from "@slipway/base";
 import { type Networks, networkMigrations, openNetworks } from "@slipway/network";
-import type { Supervisor } from "@slipway/runtime";
+import { connectSupervisor, type Supervisor } from "@slipway/runtime";
 import { openStore, type Store } from "@slipway/store";
 import { mounts, unmountBelow } from "@slipway/sys";
 import { BASE_IMAGE, baseImageArchive } from "@slipway/testkit";
@@ -27,6 +27,7 @@ export interface FixtureOptions {
   readonly supervisor: (execRoot: string) => Supervisor;
   readonly root?: string;
   readonly execRoot?: string;
+  readonly bridge?: string;
 }
 
 let count = 0;
@@ -36,7 +37,7 @@ export async function openFixture(options: FixtureOptions): Promise<Fixture> {
   const root = options.root ?? mkdtempSync(join(tmpdir(), "slipway-engine-"));
   const execRoot = options.execRoot ?? mkdtempSync(join(tmpdir(), "slipway-exec-"));
   const store = await openStore({ root, migrations: [networkMigrations, engineMigrations] });
-  const bridge = `slwe${process.pid % 100_000}${count++ % 10}`;
+  const bridge = options.bridge ?? `slwe${process.pid % 100_000}${count++ % 10}`;
   const networks = openNetworks({ database: store.database, execRoot, bridge, linger: 0 });
   const supervisor = options.supervisor(execRoot);
   const engine = createEngine<never>({
@@ -57,7 +58,7 @@ export async function openFixture(options: FixtureOptions): Promise<Fixture> {
     ...{ engine, store, root, execRoot, events },
     reopen: async () => {
       await close(false);
-      return openFixture({ ...options, root, execRoot });
+      return openFixture({ ...options, root, execRoot, bridge });
     },
     [Symbol.asyncDispose]: async () => {
       await close(true);
@@ -98,6 +99,12 @@ export function containerOf(
   config: Partial<ContainerConfig> = {},
 ): CreateContainer {
   return { config: { Image: BASE_IMAGE, Cmd: command, ...config }, hostConfig, networks: {} };
+}
+
+/** The real one, as a process of its own. */
+export function realSupervisor(execRoot: string): Supervisor {
+  const program = join(import.meta.dir, "../../../runtime/src/supervisor-main.ts");
+  return connectSupervisor({ execRoot, command: [process.execPath, program] });
 }
 
 /** A supervisor for tests that start nothing. */
