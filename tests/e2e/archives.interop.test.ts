@@ -112,7 +112,7 @@ describe("skopeo", () => {
 
   test("reads our content folder as an OCI layout", async () => {
     const inspected = JSON.parse(
-      await skopeo("inspect", `oci:${engine.dataRoot}/content:docker.io/slipway/base:latest`),
+      await skopeo("inspect", `oci:${engine.dataRoot}/content:slipway/base:latest`),
     ) as { Layers: string[] };
     expect(inspected.Layers).toHaveLength(1);
   });
@@ -125,7 +125,7 @@ describe("umoci", () => {
       "umoci",
       "unpack",
       "--image",
-      `${engine.dataRoot}/content:docker.io/slipway/base:latest`,
+      `${engine.dataRoot}/content:slipway/base:latest`,
       bundle,
     ]);
     expect(output.stderr + output.stdout).not.toContain("FATA");
