@@ -78,7 +78,7 @@ describe("errors", () => {
     ["GET", "/services", 503, "This node is not a swarm manager."],
     ["POST", "/services/create", 503, "This node is not a swarm manager."],
     ["GET", "/plugins/x/json", 404, 'plugin "x" not found'],
-    ["POST", "/commit", 501, "is not supported yet"],
+    ["POST", "/commit", 501, "not supported yet: committing a container"],
     ["POST", "/images/create?fromImage=alpine", 501, "cannot pull alpine: registries are not supported yet"],
     ["POST", "/containers/%ff/start", 400, "wrong percent escape"],
     ["POST", "/containers/a%00b/start", 400, "control character"],
@@ -173,6 +173,21 @@ describe("creating a container", () => {
         RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
       },
       networks: { bridge: { aliases: ["w"], ipv4: "10.0.0.2" } },
+    });
+  });
+
+  test.each([
+    ["No such image: x:latest", 404],
+    ["network x not found", 400],
+  ])("only a missing image is a 404, for which clients pull: %s", async (text, status) => {
+    const create = async () => {
+      throw new SlipwayError("not-found", text);
+    };
+    await withServer(fakeBackends({ containers: { create } }), async ({ request }) => {
+      const headers = { "Content-Type": "application/json" };
+      const response = await request("/containers/create", { method: "POST", body: '{"Image":"x"}', headers });
+      expect(response.status).toBe(status);
+      expect(await message(response)).toBe(text);
     });
   });
 

@@ -1,4 +1,4 @@
-import { SlipwayError } from "@slipway/base";
+import { isError, SlipwayError } from "@slipway/base";
 import type { Backends } from "../backend.ts";
 import type { Call } from "../call.ts";
 import { empty, json, type Reply } from "../http/reply.ts";
@@ -67,8 +67,15 @@ async function create(call: Call, containers: Backends["containers"]): Promise<R
     name: call.query.string("name"),
     platform: call.query.string("platform"),
   });
-  const { id, warnings } = await containers.create(request);
+  const { id, warnings } = await containers.create(request).catch(asMissingImageOnly);
   return json(201, { Id: id, Warnings: warnings });
+}
+
+/** Clients take a 404 for a missing image and try to pull it: a missing network or container must not look like one. */
+function asMissingImageOnly(error: unknown): never {
+  if (!isError(error, "not-found") || error.message.startsWith("No such image")) throw error;
+  const { message, hint } = error;
+  throw new SlipwayError("invalid", message, { cause: error, ...(hint !== undefined && { hint }) });
 }
 
 function stopOptions(query: Query): { readonly signal?: string; readonly timeout?: number } {

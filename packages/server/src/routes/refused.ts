@@ -44,7 +44,7 @@ function missingRoutes(): RouteTable {
   const missing =
     (what: string): Handler =>
     () => {
-      throw new SlipwayError("not-implemented", `${what} is not supported yet`);
+      throw new SlipwayError("not-implemented", `not supported yet: ${what}`);
     };
   return {
     "GET /containers/{id}/changes": missing("listing the changed files of a container"),
