@@ -7,7 +7,7 @@ import { connectSupervisor } from "@slipway/runtime";
 import type { Backends } from "@slipway/server";
 import { openStore } from "@slipway/store";
 import type { DaemonConfig } from "./config.ts";
-import { LazyRuntimeFacts } from "./runtime-facts.ts";
+import { RuntimeFacts } from "./runtime-facts.ts";
 import { selfCommand } from "./self-command.ts";
 import { ENGINE_VERSION } from "./version.ts";
 
@@ -45,6 +45,7 @@ export async function compose(config: DaemonConfig, log: Logger, scope: Scope): 
     log: log.with({ part: "build" }),
   });
   scope.defer(() => builder.close());
+  const runtime = new RuntimeFacts();
   const engine = createEngine<CacheRecord>({
     store,
     supervisor,
@@ -52,7 +53,7 @@ export async function compose(config: DaemonConfig, log: Logger, scope: Scope): 
     paths: { execRoot: config.execRoot },
     log: log.with({ part: "engine" }),
     version: ENGINE_VERSION,
-    runtime: new LazyRuntimeFacts(),
+    runtime,
     cacheUsage: () => builder.usage(),
     logPolicy: config.log,
     debug: config.logLevel === "debug",
@@ -60,7 +61,28 @@ export async function compose(config: DaemonConfig, log: Logger, scope: Scope): 
   scope.defer(() => engine.close({ stopContainers: !config.liveRestore, timeout: stopTimeout(config) }));
   await engine.restore();
   const { containers, execs, images, volumes, networks: networkService, system } = engine;
-  return { containers, execs, images, volumes, networks: networkService, builds: builder, system };
+  return {
+    containers,
+    execs,
+    images,
+    volumes,
+    networks: networkService,
+    builds: builder,
+    system: withRuntime(system, runtime),
+  };
+}
+
+/** The engine's system, which knows its runtime as soon as somebody asks for it. */
+function withRuntime(system: Backends["system"], runtime: RuntimeFacts): Backends["system"] {
+  return {
+    async info() {
+      await runtime.load();
+      return await system.info();
+    },
+    version: () => system.version(),
+    diskUsage: () => system.diskUsage(),
+    events: (options) => system.events(options),
+  };
 }
 
 /** Seconds a container gets to end by itself when the daemon takes it along: Docker's ten, or what a shutdown may take. */

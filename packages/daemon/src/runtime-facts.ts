@@ -2,36 +2,33 @@ import { basename } from "node:path";
 import { isError } from "@slipway/base";
 import { findRuntime } from "@slipway/runtime";
 
-export interface RuntimeFacts {
-  readonly name: string;
-  readonly path: string;
-  readonly version: string;
-}
-
 /**
  * The OCI runtime for `info` and `version`. Asking it costs a process, so it is asked when first somebody wants to know; a
  * runtime that is installed later is found then.
  */
-export class LazyRuntimeFacts implements RuntimeFacts {
-  #facts: RuntimeFacts | undefined;
+export class RuntimeFacts {
+  name = "runc";
+  path = "";
+  version = "";
+  #loading: Promise<void> | undefined;
 
-  get name(): string {
-    return this.#known.name;
+  /** Fills the fields; again does nothing once they are known. */
+  async load(): Promise<void> {
+    if (this.version !== "") return;
+    this.#loading ??= this.#ask().finally(() => {
+      this.#loading = undefined;
+    });
+    await this.#loading;
   }
 
-  get path(): string {
-    return this.#known.path;
-  }
-
-  get version(): string {
-    return this.#known.version;
-  }
-
-  get #known(): RuntimeFacts {
-    if (this.#facts !== undefined) return this.#facts;
+  async #ask(): Promise<void> {
     const path = find();
-    if (path === undefined) return { name: "runc", path: "", version: "" };
-    return (this.#facts = { name: basename(path), path, version: askVersion(path) });
+    if (path === undefined) return;
+    this.name = basename(path);
+    this.path = path;
+    const child = Bun.spawn([path, "--version"], { stdio: ["ignore", "pipe", "ignore"], timeout: 2000 });
+    // The first line is `runc version 1.1.5+ds1` or `crun version 1.8.1`.
+    this.version = /version (\S+)/.exec(await new Response(child.stdout).text())?.[1] ?? "";
   }
 }
 
@@ -42,10 +39,4 @@ function find(): string | undefined {
     if (isError(error, "unavailable")) return undefined;
     throw error;
   }
-}
-
-/** The first line is `runc version 1.1.5+ds1` or `crun version 1.8.1`. */
-function askVersion(path: string): string {
-  const { stdout } = Bun.spawnSync([path, "--version"], { timeout: 2000 });
-  return /version (\S+)/.exec(stdout.toString())?.[1] ?? "";
 }

@@ -365,6 +365,16 @@ describe("streams", () => {
     });
   });
 
+  test("a filter that events do not have is an HTTP error", async () => {
+    const events = () => {
+      throw new SlipwayError("invalid", "invalid filter 'rubbish'");
+    };
+    await withServer(fakeBackends({ system: { events } }), async ({ request }) => {
+      const response = await request('/events?filters={"rubbish":["x"]}');
+      expect([response.status, await message(response)]).toEqual([400, "invalid filter 'rubbish'"]);
+    });
+  });
+
   test("events are lines with nanoseconds as a number", async () => {
     const event = { type: "container", action: "start", id: "c1", attributes: { image: "x", name: "@nano" } } as const;
     const events = async function* () {

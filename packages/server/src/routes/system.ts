@@ -54,14 +54,15 @@ function events(call: Call, system: Backends["system"]): Reply {
   const since = call.query.time("since");
   const until = call.query.time("until");
   const filters = call.query.filters();
+  // Asked before the head is sent: an unknown filter is still an HTTP error then.
+  const events = system.events({
+    filters,
+    signal: call.signal,
+    ...(since !== undefined && { since }),
+    ...(until !== undefined && { until }),
+  });
   return stream("application/json", async (body) => {
-    const options = {
-      filters,
-      signal: body.signal,
-      ...(since !== undefined && { since }),
-      ...(until !== undefined && { until }),
-    };
-    for await (const event of system.events(options)) await body.write(eventLine(event));
+    for await (const event of events) await body.write(eventLine(event));
   });
 }
 
