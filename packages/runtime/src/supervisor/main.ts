@@ -1,10 +1,10 @@
 import {
   closeSync,
+  existsSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -81,7 +81,7 @@ function becomeKeeper(paths: SupervisorPaths): number {
   });
   closeSync(messages);
   if (sleep === null) return 0;
-  writeFileSync(`${paths.keepers}/${process.pid}`, "");
+  writeFileSync(`${paths.keepers}/${process.pid}`, `${ends?.sender} ${ends?.receiver}`);
   replaceProcess(sleep, ["infinity"], {});
 }
 
@@ -140,10 +140,10 @@ class SupervisorWorker {
   /** The descriptors of earlier keepers; keepers without children are not needed any more. */
   #inherit(): { readonly label: string; readonly fds: readonly number[] }[] {
     const kept: { readonly label: string; readonly fds: readonly number[] }[] = [];
-    for (const name of readdirSync(this.#paths.keepers)) {
+    for (const name of this.#keeperNames()) {
       const pid = Number(name);
       if (pid === this.#keeperPid) continue;
-      const ends = keeperEnds(pid);
+      const ends = keeperEnds(this.#paths, pid);
       const store = ends === undefined ? undefined : openStore(pid, ends[0], ends[1]);
       if (store !== undefined) {
         kept.push(...store.takeAll());
@@ -263,7 +263,7 @@ class SupervisorWorker {
 
   #removeIdleKeepers(): void {
     const running = new Set(this.#server?.pids);
-    for (const name of readdirSync(this.#paths.keepers)) {
+    for (const name of this.#keeperNames()) {
       const pid = Number(name);
       if (pid === this.#keeperPid) continue;
       // Its children that still run need it to leave their exit codes.
@@ -271,6 +271,11 @@ class SupervisorWorker {
       if (isKeeper(pid)) kill(pid, "KILL");
       rmSync(`${this.#paths.keepers}/${name}`, { force: true });
     }
+  }
+
+  /** None when the exec root was removed below us: a supervisor that fails over that would never end. */
+  #keeperNames(): string[] {
+    return existsSync(this.#paths.keepers) ? readdirSync(this.#paths.keepers) : [];
   }
 
   #dismissKeeper(): void {
@@ -306,18 +311,11 @@ function isKeeper(pid: number): boolean {
   }
 }
 
-/** The ends of a keeper's pair: its only sockets. */
-function keeperEnds(pid: number): readonly [number, number] | undefined {
+/** The ends of a keeper's pair, as it wrote them down before it fell asleep. */
+function keeperEnds(paths: SupervisorPaths, pid: number): readonly [number, number] | undefined {
   if (!isKeeper(pid)) return undefined;
-  try {
-    const sockets = readdirSync(`/proc/${pid}/fd`).filter((fd) =>
-      readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith("socket:"),
-    );
-    const [sender, receiver] = sockets.map(Number).sort((a, b) => a - b);
-    return sender === undefined || receiver === undefined ? undefined : [sender, receiver];
-  } catch {
-    return undefined;
-  }
+  const [sender, receiver] = readFileSync(`${paths.keepers}/${pid}`, "latin1").split(" ").map(Number);
+  return sender === undefined || receiver === undefined ? undefined : [sender, receiver];
 }
 
 function childrenOf(pid: number): number[] {

@@ -1,0 +1,27 @@
+import { expect, test } from "bun:test";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { Trial } from "./trial.fixture.ts";
+
+/** Processes that were started for this exec root. */
+function supervisorsOf(execRoot: string): number[] {
+  return readdirSync("/proc").flatMap((name) => {
+    try {
+      const command = /^\d+$/.test(name) ? readFileSync(`/proc/${name}/cmdline`, "latin1") : "";
+      return command.split("\0").includes(execRoot) ? [Number(name)] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+test("the supervisor ends also when its directory was removed", async () => {
+  const trial = new Trial();
+  await trial.client.prepare();
+  expect(supervisorsOf(trial.execRoot)).not.toEqual([]);
+  await trial.client.close();
+  rmSync(trial.execRoot, { recursive: true });
+  const deadline = AbortSignal.timeout(3_000);
+  while (supervisorsOf(trial.execRoot).length > 0 && !deadline.aborted) await Bun.sleep(20);
+  expect(supervisorsOf(trial.execRoot)).toEqual([]);
+  await trial[Symbol.asyncDispose]();
+});
