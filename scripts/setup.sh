@@ -27,7 +27,9 @@ install_modules() {
   command -v npm >/dev/null || die "npm is missing. Install Node.js with npm (apt-get install npm) and run this again."
   if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
     say "Installing Bun and the development tools from the npm registry"
-    npm ci --no-audit --no-fund --loglevel=error
+    [ -e node_modules ] || { mkdir node_modules && touch node_modules/.made-by-setup; }
+    # Not `npm ci`: it refuses to work where a mirror lacks the tools' optional packages for other platforms.
+    npm install --no-save --no-audit --no-fund --loglevel=error >/dev/null
     touch node_modules/.package-lock.json
   fi
   # The package's own launcher needs an install script, which some npm settings forbid; the executable is here in any case.
