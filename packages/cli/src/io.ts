@@ -29,6 +29,9 @@ export interface Input {
   isTerminal(): boolean;
   /** Every chunk until the end. May be asked for once. */
   chunks(): AsyncIterable<Uint8Array>;
-  /** Turns off echo, line editing and signals of the terminal; the returned function turns them on again. */
-  raw(): () => void;
+  /**
+   * Turns off echo, line editing and signals of the terminal, and what it does to output; the returned function turns
+   * them on again.
+   */
+  raw(): Promise<() => void>;
 }

@@ -86,8 +86,11 @@ class ProcessInput implements Input {
     return this.isTerminal() ? process.stdin : Bun.stdin.stream();
   }
 
-  raw(): () => void {
+  async raw(): Promise<() => void> {
+    const { setOutputProcessing } = await import("@slipway/sys");
     process.stdin.setRawMode(true);
+    // The runtime's raw mode leaves that on; turning raw mode off brings it back.
+    setOutputProcessing(0, false);
     return () => {
       process.stdin.setRawMode(false);
       process.stdin.pause();

@@ -70,6 +70,7 @@ export {
   type PeerCredentials,
   peerCredentials,
   sendDescriptor,
+  setOutputProcessing,
   setWindowSize,
   type WindowSize,
   windowSize,

@@ -6,6 +6,7 @@ import {
   openSync,
   readFileSync,
   readlinkSync,
+  readSync,
   rmSync,
   statSync,
   writeSync,
@@ -23,6 +24,7 @@ import {
   processStartTime,
   removeNetworkNamespace,
   sendDescriptor,
+  setOutputProcessing,
   setSubreaper,
   setWindowSize,
   signalName,
@@ -97,7 +99,24 @@ describe("terminals", () => {
     expect(windowSize(slave)).toEqual({ rows: 40, columns: 120 });
     writeSync(slave, "hello");
     const bytes = new Uint8Array(16);
-    expect(require("node:fs").readSync(master, bytes)).toBe(5);
+    expect(readSync(master, bytes)).toBe(5);
+    closeSync(slave);
+    closeSync(master);
+  });
+
+  test("output comes through as it was written when processing is off", () => {
+    const { master, path } = openPty();
+    const slave = openSync(path, "r+");
+    const bytes = new Uint8Array(16);
+    const through = (text: string) => {
+      writeSync(slave, text);
+      return Buffer.from(bytes.subarray(0, readSync(master, bytes))).toString();
+    };
+    expect(through("a\n")).toBe("a\r\n");
+    setOutputProcessing(slave, false);
+    expect(through("a\n")).toBe("a\n");
+    setOutputProcessing(slave, true);
+    expect(through("a\n")).toBe("a\r\n");
     closeSync(slave);
     closeSync(master);
   });

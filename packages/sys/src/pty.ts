@@ -15,8 +15,15 @@ const SO_PEERCRED = 17;
 const SCM_RIGHTS = 1;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 const MSG_DONTWAIT = 0x40;
+const TCGETS = 0x5401;
+const TCSETS = 0x5402;
 const TIOCGWINSZ = 0x5413;
 const TIOCSWINSZ = 0x5414;
+/** `struct termios` of the kernel: four words of flags, the line discipline, 19 control characters. */
+const KERNEL_TERMIOS_SIZE = 36;
+/** Where `c_oflag` lies in it. */
+const OUTPUT_FLAGS = 4;
+const OPOST = 1;
 const TIOCGPTN = 0x80045430;
 const TIOCSPTLCK = 0x40045431;
 /** sun_path holds 108 bytes with its NUL. */
@@ -191,6 +198,20 @@ export function windowSize(fd: number): WindowSize {
   const at = memory.zeroed(8);
   check(call(nr.ioctl, fd, TIOCGWINSZ, memory.address(at)), "ioctl TIOCGWINSZ", `fd ${fd}`);
   return { rows: memory.view.getUint16(at, true), columns: memory.view.getUint16(at + 2, true) };
+}
+
+/**
+ * Whether the terminal changes what is written to it, such as a line feed into a carriage return and a line feed.
+ * Programs that draw on the whole screen move their cursor down with a line feed and rely on that it does nothing else.
+ */
+export function setOutputProcessing(fd: number, on: boolean): void {
+  const { nr, call } = kernel();
+  const memory = scratch();
+  const at = memory.zeroed(KERNEL_TERMIOS_SIZE);
+  check(call(nr.ioctl, fd, TCGETS, memory.address(at)), "ioctl TCGETS", `fd ${fd}`);
+  const flags = memory.view.getUint32(at + OUTPUT_FLAGS, true);
+  memory.view.setUint32(at + OUTPUT_FLAGS, on ? flags | OPOST : flags & ~OPOST, true);
+  check(call(nr.ioctl, fd, TCSETS, memory.address(at)), "ioctl TCSETS", `fd ${fd}`);
 }
 
 /** A new pty: the master's descriptor and the path of the other end. */

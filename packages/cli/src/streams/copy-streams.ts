@@ -18,7 +18,7 @@ export type CopyEnd = "ended" | "detached";
 /** Connects our streams with the process's until one of them ends it. With a terminal it is raw meanwhile. */
 export async function copyStreams(options: CopyOptions): Promise<CopyEnd> {
   const { io, connection, stdin, tty } = options;
-  const restore = tty && stdin && io.stdin.isTerminal() ? io.stdin.raw() : undefined;
+  const restore = tty && stdin && io.stdin.isTerminal() ? await io.stdin.raw() : undefined;
   try {
     const output = copyOutput(connection, io).then((): CopyEnd => "ended");
     if (!stdin) return await output;

@@ -54,7 +54,7 @@ export class TestIo implements Io {
     this.#cwd = cwd;
     this.stdin = {
       isTerminal: () => terminal,
-      raw: () => () => {},
+      raw: async () => () => {},
       async *chunks() {
         if (stdin !== "") yield Buffer.from(stdin);
       },
