@@ -39,10 +39,8 @@ export const attach = command({
       unproxy?.();
       unfollow?.();
     });
-    if (end === "detached") {
-      io.stderr.write("read escape sequence\n");
-      return 0;
-    }
+    // An error, unlike in `run`: so Docker has it.
+    if (end === "detached") throw new ExitError(1, "read escape sequence");
     return (await status).StatusCode ?? 0;
   },
 });

@@ -66,10 +66,8 @@ export const exec = command({
       const detachKeys = flags.tty ? parseDetachKeys(await detachKeysOf(flags["detach-keys"], session)) : [];
       const unfollow = flags.tty ? followTerminalSize(client, `/exec/${id}`, io) : undefined;
       const end = await copyStreams({ io, connection, stdin, tty: flags.tty, detachKeys }).finally(unfollow);
-      if (end === "detached") {
-        io.stderr.write("read escape sequence\n");
-        return 0;
-      }
+      // An error, unlike in `run`: so Docker has it.
+      if (end === "detached") throw new ExitError(1, "read escape sequence");
       return await exitCode(client, id);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;

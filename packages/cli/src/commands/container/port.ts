@@ -14,7 +14,7 @@ export const port = command({
     const published = container.NetworkSettings?.Ports ?? {};
     const asked = wanted === undefined ? undefined : readPort(wanted);
     if (asked !== undefined && !published[asked]) {
-      throw new ExitError(1, `no public port '${wanted}' published for ${name}`);
+      throw new ExitError(1, `Error: No public port '${wanted}' published for ${name}`);
     }
     const lines = Object.entries(published)
       .filter(([key]) => asked === undefined || key === asked)
