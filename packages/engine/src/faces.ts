@@ -71,6 +71,8 @@ export interface HostConfig {
   readonly UsernsMode?: string;
   readonly CgroupnsMode?: string;
   readonly CgroupParent?: string;
+  /** Where the client wrote the container's id: only kept. */
+  readonly ContainerIDFile?: string;
   readonly OomScoreAdj?: number;
   readonly OomKillDisable?: boolean;
   readonly ShmSize?: number;

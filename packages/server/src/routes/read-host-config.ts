@@ -11,7 +11,6 @@ const UNSUPPORTED = [
   "BlkioDeviceWriteIOps",
   "BlkioWeightDevice",
   "Cgroup",
-  "ContainerIDFile",
   "CpuRealtimePeriod",
   "CpuRealtimeRuntime",
   "DeviceCgroupRules",
@@ -66,6 +65,8 @@ function words(reader: JsonReader) {
     UsernsMode: word("UsernsMode"),
     CgroupnsMode: word("CgroupnsMode"),
     CgroupParent: word("CgroupParent"),
+    // Written by the client; we only keep it for inspect.
+    ContainerIDFile: word("ContainerIDFile"),
     CpusetCpus: word("CpusetCpus"),
     CpusetMems: word("CpusetMems"),
     Runtime: word("Runtime"),
