@@ -35,22 +35,25 @@ function parseLine(line: string): { readonly level: string; readonly msg: string
   }
 }
 
+/** How Docker begins: `run` is a create and a start to it. */
+const ACTIONS: Readonly<Record<string, string>> = {
+  run: "OCI runtime create failed: runc create failed",
+  exec: "OCI runtime exec failed: exec failed",
+};
+
 /**
  * A runtime's failure in Docker's words and with Docker's exit code: 127 when the program does not exist, 126 when it
  * cannot be executed, 125 for everything else.
  */
 export function runtimeFailure(command: string, reason: string): SlipwayError {
   const exitCode = exitCodeOf(reason);
-  const action = command === "exec" ? "OCI runtime exec failed" : "OCI runtime create failed";
-  const cleaned = reason === "" ? `${command} failed without a reason` : reason;
-  return new SlipwayError(
-    exitCode === ENGINE_FAILURE ? "internal" : "invalid",
-    `${action}: ${withoutRepetition(cleaned)}: unknown`,
-    {
-      ...hintOf(cleaned),
-      details: { exitCode, reason: cleaned },
-    },
-  );
+  const cleaned =
+    reason === "" ? `${command} failed without a reason` : reason.replace(/^(runc \w+|exec) failed: /, "");
+  const action = ACTIONS[command] ?? `OCI runtime ${command} failed`;
+  return new SlipwayError(exitCode === ENGINE_FAILURE ? "internal" : "invalid", `${action}: ${cleaned}: unknown`, {
+    ...hintOf(cleaned),
+    details: { exitCode, reason: cleaned },
+  });
 }
 
 /** The same reasoning on the text as Docker's own (daemon/start.go): the runtimes give nothing else. */
@@ -68,12 +71,6 @@ function exitCodeOf(reason: string): number {
     return NOT_EXECUTABLE;
   }
   return ENGINE_FAILURE;
-}
-
-/** runc's outermost words repeat what ours say. */
-function withoutRepetition(reason: string): string {
-  const inner = reason.replace(/^runc (run|create|exec) failed: /, "").replace(/^exec failed: /, "");
-  return `runc ${inner === reason ? "failed" : "create failed"}: ${inner}`.replace(/^runc failed: runc /, "runc ");
 }
 
 function hintOf(reason: string): { hint?: string } {

@@ -15,6 +15,8 @@ export interface SupervisorClientOptions {
   readonly onError?: (error: unknown) => void;
 }
 
+/** What may be asked again when nobody knows whether it was done. */
+const REPEATABLE = new Set(["state", "acknowledge", "delete", "resize"]);
 /** Milliseconds a new supervisor gets until it answers. */
 const START_DEADLINE = 10_000;
 /** Milliseconds between two looks for its socket. */
@@ -41,7 +43,7 @@ export class SupervisorClient implements Supervisor {
 
   /** Starts the supervisor if it is not there, so that the first container need not wait for it. */
   async prepare(): Promise<void> {
-    await this.#connection();
+    await this.#call("state", {});
   }
 
   start(request: StartRequest): Promise<{ readonly pid: number }> {
@@ -54,13 +56,15 @@ export class SupervisorClient implements Supervisor {
 
   async attach(id: string, options: { readonly execId?: string; readonly stdin: boolean }): Promise<StdioSession> {
     const target: AttachTarget = { id, ...options };
-    await this.#connection();
-    try {
-      return await openStdioSession(this.#paths.socket, target);
-    } catch (error) {
-      // It ended between the two connections, for want of work.
-      await this.#reconnect(error);
-      return openStdioSession(this.#paths.socket, target);
+    for (let attempt = 0; ; attempt++) {
+      await this.#connection();
+      try {
+        return await openStdioSession(this.#paths.socket, target);
+      } catch (error) {
+        if (attempt >= 2) throw error;
+        // It ended between the two connections: a question that is asked again until it is answered finds the next one.
+        await this.prepare();
+      }
     }
   }
 
@@ -113,7 +117,7 @@ export class SupervisorClient implements Supervisor {
       const control = await this.#connection();
       const outcome = await control.call(method, params);
       if (outcome.kind === "answer") return outcome.result;
-      if (outcome.kind === "lost" || attempt >= 2) {
+      if ((outcome.kind === "lost" && !REPEATABLE.has(method)) || attempt >= 4) {
         throw new SlipwayError("unavailable", `the supervisor ended during ${method}`, {
           hint: `Its messages are in ${this.#paths.messages}.`,
         });
@@ -178,13 +182,6 @@ export class SupervisorClient implements Supervisor {
 
   #connectAgain(): void {
     this.#connection().catch((error: unknown) => this.#options.onError?.(error));
-  }
-
-  async #reconnect(error: unknown): Promise<void> {
-    const control = await this.#control?.catch(() => undefined);
-    if (control?.open) throw error;
-    this.#control = undefined;
-    await this.#connection();
   }
 
   async #deliver(exit: ExitRecord): Promise<void> {

@@ -32,6 +32,7 @@ export class ControlConnection {
   #socket: Bun.Socket<undefined> | undefined;
   #unsent: Buffer[] = [];
   #next = 1;
+  #established = false;
   #closing = false;
   #open = true;
 
@@ -93,7 +94,10 @@ export class ControlConnection {
     }
     if (answer.n === 0) {
       if ("error" in answer) this.#greeted.reject(fromWire(answer.error));
-      else this.#greeted.resolve(true);
+      else {
+        this.#established = true;
+        this.#greeted.resolve(true);
+      }
       return;
     }
     const waiting = this.#waiting.get(answer.n);
@@ -125,7 +129,8 @@ export class ControlConnection {
     const kind = this.#closing ? "refused" : "lost";
     for (const waiting of this.#waiting.values()) waiting.settle({ kind });
     this.#waiting.clear();
-    this.#handlers.onClosed({ orderly: this.#closing });
+    // One that never answered was never anybody's.
+    if (this.#established) this.#handlers.onClosed({ orderly: this.#closing });
   }
 }
 

@@ -22,7 +22,7 @@ import {
 } from "@slipway/sys";
 import type { ExecRequest, ExitRecord, StartRequest } from "../faces.ts";
 import { acceptAll, Connection } from "./connection.ts";
-import { DescriptorStore, makeStoreEnds } from "./descriptor-store.ts";
+import { DescriptorStore, makeStoreEnds, zombieStatus } from "./descriptor-store.ts";
 import { type Answer, FRAME, type Hello, PROTOCOL_VERSION, type Request, type WireError } from "./frames.ts";
 import { Loop } from "./loop.ts";
 import { SupervisorServer } from "./server.ts";
@@ -262,12 +262,11 @@ class SupervisorWorker {
   }
 
   #removeIdleKeepers(): void {
-    const running = new Set(this.#server?.pids);
     for (const name of this.#keeperNames()) {
       const pid = Number(name);
       if (pid === this.#keeperPid) continue;
-      // Its children that still run need it to leave their exit codes.
-      if (childrenOf(pid).some((child) => running.has(child))) continue;
+      // Containers that still run need it to leave their exit codes; a worker of its own may be about to take over.
+      if (childrenOf(pid).some((child) => zombieStatus(child) === undefined)) continue;
       if (isKeeper(pid)) kill(pid, "KILL");
       rmSync(`${this.#paths.keepers}/${name}`, { force: true });
     }

@@ -1,13 +1,13 @@
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { SlipwayError } from "@slipway/base";
-import { closeFd, kill, openConsoleSocket, setWindowSize } from "@slipway/sys";
+import { closeFd, kill, openConsoleSocket } from "@slipway/sys";
 import { Cgroup } from "../cgroup.ts";
 import type { ExecRequest, ExitRecord, StartRequest } from "../faces.ts";
 import { Runc } from "../runc.ts";
 import type { Connection } from "./connection.ts";
 import type { DescriptorStore } from "./descriptor-store.ts";
-import { execProcessSpec } from "./exec-spec.ts";
+import { execProcessSpec, writeConsoleSize } from "./exec-spec.ts";
 import type { Loop } from "./loop.ts";
 import { openOutputFifo, PipeScratch } from "./output-pipe.ts";
 import { startRuntime } from "./runtime-child.ts";
@@ -70,10 +70,6 @@ export class SupervisorServer {
     return false;
   }
 
-  get pids(): number[] {
-    return [...this.#processes()].filter((each) => each.phase === "running").map((each) => each.pid);
-  }
-
   start(request: StartRequest, done: Done<Started>): void {
     const { id, bundle } = request;
     const existing = this.#containers.get(id);
@@ -93,7 +89,10 @@ export class SupervisorServer {
     rmSync(ProcessPaths.execs(bundle), { recursive: true, force: true });
     this.#link(id, bundle);
     const command = ["run", "--detach", "--bundle", bundle, "--pid-file", init.paths.pid];
-    this.#launch(init, { before: command, after: [id], size: request.consoleSize }, (error, result) => {
+    const setup = () => {
+      if (request.terminal && request.consoleSize) writeConsoleSize(bundle, request.consoleSize);
+    };
+    this.#launch(init, { before: command, after: [id], setup }, (error, result) => {
       if (error !== undefined && error !== null) this.#forget(id);
       done(error, result);
     });
@@ -115,8 +114,10 @@ export class SupervisorServer {
     const exec = new SupervisedProcess(this.#context, meta, paths, stdio);
     container.execs.set(execId, exec);
     const command = ["exec", "--detach", "--pid-file", paths.pid, "--process", paths.execSpec];
-    const spec = JSON.stringify(execProcessSpec(request, container.bundle));
-    this.#launch(exec, { before: command, after: [containerId], size: request.consoleSize, spec }, (error, result) => {
+    const setup = () => {
+      writeFileSync(paths.execSpec, JSON.stringify(execProcessSpec(request, container.bundle)), { mode: 0o600 });
+    };
+    this.#launch(exec, { before: command, after: [containerId], setup }, (error, result) => {
       if (error !== undefined && error !== null) container.execs.delete(execId);
       done(error, result);
     });
@@ -236,8 +237,8 @@ export class SupervisorServer {
     command: {
       readonly before: readonly string[];
       readonly after: readonly string[];
-      readonly size: ConsoleSize | undefined;
-      readonly spec?: string;
+      /** Runs when the process' directory is there. */
+      readonly setup: () => void;
     },
     done: Done<Started>,
   ): void {
@@ -249,7 +250,7 @@ export class SupervisorServer {
     try {
       const { ours, theirs } = process.prepare();
       descriptors = ours;
-      if (command.spec !== undefined) writeFileSync(process.paths.execSpec, command.spec, { mode: 0o600 });
+      command.setup();
       const terminal = process.meta.terminal ? openConsoleSocket(this.#paths.console(this.#consoles++)) : undefined;
       const socket = terminal === undefined ? [] : ["--console-socket", terminal.path];
       startRuntime(this.#loop, this.#runc, {
@@ -261,7 +262,6 @@ export class SupervisorServer {
             if (exitCode !== 0) throw this.#runc.failure(process.paths.runtimeLog, command.before[0] ?? "");
             const master = terminal?.tryReceive();
             if (master !== undefined) descriptors = { terminal: master };
-            if (master !== undefined && command.size) setWindowSize(master, command.size.rows, command.size.columns);
             process.started(descriptors);
             done(undefined, { pid: process.pid });
           } catch (error) {

@@ -147,8 +147,8 @@ class SocketSession implements StdioSession {
     this.#ended = true;
     this.#unsent = [];
     this.#socket?.end();
-    this.#greeted.reject(new SlipwayError("unavailable", "the supervisor closed the connection"));
     this.#greeted.promise.catch(() => {});
+    this.#greeted.reject(new SlipwayError("unavailable", "the supervisor closed the connection"));
     for (const sent of this.#whenSent.splice(0)) sent();
     this.#awaken();
   }
