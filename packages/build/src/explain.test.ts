@@ -35,6 +35,52 @@ describe("a step runs again, and says why", () => {
     expect(built.reasons("RUN")).toEqual(["parent [2/3] COPY src /src"]);
   });
 
+  test("the earlier step that changed, not one above it that came from the cache", async () => {
+    const context = contextWith({ conf: "1", "pages/a": "a" });
+    const file = `FROM ${BASE}\nCOPY conf /conf\nCOPY pages /pages\nWORKDIR /w\nRUN ls /pages # cause\n`;
+    await bed.build(context, file);
+    writeFiles(context, { conf: "2" });
+    const built = await bed.build(context, file);
+    expect([built.state("COPY pages"), built.state("WORKDIR")]).toEqual(["cached", "cached"]);
+    expect(built.reasons("COPY conf")).toEqual(["file-changed conf"]);
+    expect(built.reasons("# cause")).toEqual(["parent [2/5] COPY conf /conf"]);
+    // Back to a layer that is in the cache, below a step that never stood on it.
+    writeFiles(context, { conf: "1", "pages/a": "b" });
+    await bed.build(context, file);
+    writeFiles(context, { conf: "2" });
+    const back = await bed.build(context, file);
+    expect([back.state("COPY conf"), back.state("COPY pages")]).toEqual(["cached", "cached"]);
+    expect(back.reasons("# cause")).toEqual(["parent [2/5] COPY conf /conf"]);
+  });
+
+  test("a step that ran and came to the same is no cause; a linked copy and another stage can be one", async () => {
+    const context = contextWith({ a: "1", b: "1" });
+    const file = `FROM ${BASE} AS s\nCOPY a /a\nRUN mkdir -p /s && touch -d @1 /s/f /s\nRUN true # on-s\nFROM ${BASE}\nCOPY --link b /b\nCOPY --from=s /a /from-s\nRUN true # on-all\n`;
+    await bed.build(context, file, { target: "s" });
+    await bed.build(context, file);
+    writeFiles(context, { a: "2" });
+    expect((await bed.build(context, file, { target: "s" })).reasons("# on-s")).toEqual(["parent [s 2/4] COPY a /a"]);
+    writeFiles(context, { a: "1", b: "2" });
+    expect((await bed.build(context, file)).reasons("# on-all")).toEqual(["parent [stage-1 2/4] COPY --link b /b"]);
+  });
+
+  test("another base image, below a step from the cache", async () => {
+    const context = contextWith({ a: "1" });
+    const file = "FROM under:1\nCOPY a /a\nRUN true # over\n";
+    await bed.build(context, `FROM ${BASE}\nRUN echo under-1 > /v\n`, { tags: ["under:1"] });
+    await bed.build(context, file);
+    await bed.build(context, `FROM ${BASE}\nRUN echo under-2 > /v\n`, { tags: ["under:1"] });
+    expect((await bed.build(context, file)).reasons("# over")).toEqual(["base-image under:1"]);
+  });
+
+  test("a copy's changed files alone, when what lies below changed too", async () => {
+    const context = contextWith({ a: "p1", b: "p1" });
+    const file = `FROM ${BASE}\nCOPY a /a\nCOPY b /b\n`;
+    await bed.build(context, file);
+    writeFiles(context, { a: "p2", b: "p2" });
+    expect((await bed.build(context, file)).reasons("COPY b")).toEqual(["file-changed b"]);
+  });
+
   test("a file's mode", async () => {
     const context = contextWith({ a: "1" });
     const file = `FROM ${BASE}\nCOPY a /a\n`;

@@ -6,22 +6,34 @@ import type { FileManifest } from "./manifest.ts";
 /** More changed files than this are counted, not named. */
 const MOST_FILES = 50;
 
+export interface Sources {
+  readonly manifest: (digest: Digest) => FileManifest | undefined;
+  /** Why the input with this role is another one, if that can be told. */
+  readonly parent: (role: string) => MissReason | undefined;
+}
+
 /** Why a step with these ingredients is not what the earlier record of it was: what differs, the nearest cause first. */
-export function explainMiss(
-  before: Ingredients,
-  now: Ingredients,
-  manifests: (digest: Digest) => FileManifest | undefined,
-): MissReason[] {
+export function explainMiss(before: Ingredients, now: Ingredients, sources: Sources): MissReason[] {
   if (before.text !== now.text) {
     return [{ kind: "instruction", subject: now.text, before: before.text, after: now.text }];
   }
   const reasons: MissReason[] = [
     ...differences("argument", before.buildArgs, now.buildArgs),
     ...differences("environment", before.env, now.env),
-    ...inputReasons(before.inputs, now.inputs, manifests),
+    ...inputReasons(before.inputs, now.inputs.filter(isSource), sources),
   ];
+  // A copy of other files is another layer on any root.
+  const isCopy = now.inputs.some(({ role }) => role.startsWith("source "));
+  if (!isCopy || reasons.length === 0) {
+    const roots = now.inputs.filter((input) => !isSource(input));
+    reasons.push(...inputReasons(before.inputs, roots, sources));
+  }
   // Settings follow from the rest (a WORKDIR that uses an ARG): named only when nothing nearer explains the miss.
   return reasons.length > 0 ? reasons : differences("instruction", before.settings, now.settings);
+}
+
+function isSource({ role }: IngredientInput): boolean {
+  return role !== "root";
 }
 
 type Values = Readonly<Record<string, string>>;
@@ -38,7 +50,7 @@ function differences(kind: MissReason["kind"], before: Values, now: Values): Mis
 function inputReasons(
   before: readonly IngredientInput[],
   now: readonly IngredientInput[],
-  manifests: (digest: Digest) => FileManifest | undefined,
+  sources: Sources,
 ): MissReason[] {
   return now.flatMap((input): MissReason[] => {
     const old = before.find(({ role }) => role === input.role);
@@ -48,9 +60,11 @@ function inputReasons(
       return [{ kind: "base-image", subject: input.image.name, before: old.image.id, after: input.image.id }];
     }
     if (old.manifest !== undefined && input.manifest !== undefined) {
-      const [earlier, later] = [manifests(old.manifest), manifests(input.manifest)];
+      const [earlier, later] = [sources.manifest(old.manifest), sources.manifest(input.manifest)];
       if (earlier !== undefined && later !== undefined) return fileReasons(earlier, later);
     }
+    const nearer = sources.parent(input.role);
+    if (nearer !== undefined) return [nearer];
     return [{ kind: "parent", subject: input.step, before: old.identity, after: input.identity }];
   });
 }

@@ -174,7 +174,8 @@ export class BuildOperators implements Operators<Result>, AsyncDisposable {
   }
 
   /** The layers of `top` above `root`. */
-  #merge({ about }: Vertex, root: RootResult, top: RootResult): RootResult {
+  #merge(vertex: Vertex, root: RootResult, top: RootResult): RootResult {
+    const { about } = vertex;
     const { store } = this.#session.services;
     let chainId = root.chainId;
     const layers = top.chainId === undefined ? [] : store.layers.stack(top.chainId);
@@ -187,7 +188,9 @@ export class BuildOperators implements Operators<Result>, AsyncDisposable {
       kind: "root",
       layer: layers.length > 0,
       createdAt: top.createdAt,
-      step: about.name,
+      step: top.step,
+      vertex,
+      below: root,
       ...(chainId !== undefined && { chainId }),
     };
   }

@@ -1,5 +1,6 @@
 import type { ChainId, ImageId } from "@slipway/oci";
 import type { LayerEntry } from "@slipway/store";
+import type { Vertex } from "./graph.ts";
 import type { FileTree } from "./sources/file-tree.ts";
 
 /** What a vertex comes to. */
@@ -18,6 +19,9 @@ export interface RootResult {
   readonly image?: { readonly name: string; readonly id: ImageId };
   /** The step that made it, for explanations. */
   readonly step: string;
+  /** The vertex that made it, and what it made it of: for explanations. */
+  readonly vertex?: Vertex;
+  readonly below?: RootResult;
   /** The layer as it was made in this build, and what it lies on. */
   readonly made?: { readonly entries: readonly LayerEntry[]; readonly on: RootResult };
 }

@@ -70,7 +70,11 @@ export function missReasons(
   session: BuildSession,
   vertex: Vertex,
   now: Ingredients,
-  manifests: ReadonlyMap<Digest, FileManifest>,
+  about: {
+    readonly manifests: ReadonlyMap<Digest, FileManifest>;
+    /** Why the input with this role is another one, if that can be told. */
+    readonly parent: (role: string) => MissReason | undefined;
+  },
 ): MissReason[] {
   if (vertex.about.noCache) return [{ kind: "no-cache", subject: vertex.about.text }];
   const { cache } = session.services;
@@ -81,10 +85,10 @@ export function missReasons(
     if (changed) return [{ kind: "instruction", subject: now.text, before: previous.text, after: now.text }];
     return [{ kind: "evicted", subject: vertex.about.text }];
   }
-  const reasons = explainMiss(
-    previous.record.ingredients,
-    now,
-    (digest) => manifests.get(digest) ?? cache.manifest(digest),
-  );
+  const { manifests, parent } = about;
+  const reasons = explainMiss(previous.record.ingredients, now, {
+    manifest: (digest) => manifests.get(digest) ?? cache.manifest(digest),
+    parent,
+  });
   return reasons.length > 0 ? reasons : [{ kind: "first-time", subject: vertex.about.text }];
 }

@@ -6,6 +6,7 @@ import { type ProcessUser, resolveUser, runStep, type SpecInput } from "@slipway
 import type { Lease, RootView, WritableLayer } from "@slipway/store";
 import { lstatNs, mountOverlay, unmount } from "@slipway/sys";
 import { cacheKey, type StepRecord } from "../cache.ts";
+import { parentReason } from "../causes.ts";
 import type { Report } from "../flights.ts";
 import { type ExecOperation, operationDigest, type Vertex } from "../graph.ts";
 import type { IngredientInput, Ingredients } from "../ingredients.ts";
@@ -43,7 +44,7 @@ export async function prepareExec(step: ExecStep, signal: AbortSignal): Promise<
   const record = fresh ? undefined : session.services.cache.find(key);
   if (record !== undefined) {
     useRecord(session, vertex, { key, cached: true });
-    return { found: resultOf(record, vertex) };
+    return { found: resultOf(record, vertex, root) };
   }
   const ingredients = ingredientsOf(step, sources);
   const manifests = new Map(
@@ -55,14 +56,19 @@ export async function prepareExec(step: ExecStep, signal: AbortSignal): Promise<
     const made = await runExec({ ...step, lease }, runSignal, report);
     const added: StepRecord = { ...made, key, createdAt: Date.now(), description: vertex.about.name, ingredients };
     session.services.cache.add(added, manifests);
-    return resultOf(added, vertex);
+    return resultOf(added, vertex, root);
   };
   const done = () => useRecord(session, vertex, { key, cached: false });
   // A step with secrets of one build must not stand in for a step with those of another that runs at the same time.
   const own = fresh || operation.mounts.some(({ type }) => type === "secret" || type === "ssh");
   return {
     key: own ? `${key} ${session.lease.id}` : key,
-    reasons: () => missReasons(session, vertex, ingredients, manifests),
+    reasons: () => {
+      const inputOf = (role: string) =>
+        role === "root" ? root : step.inputs[sources.findIndex((one) => one.role === role)];
+      const parent = (role: string) => parentReason(session, inputOf(role));
+      return missReasons(session, vertex, ingredients, { manifests, parent });
+    },
     run,
     done,
   };

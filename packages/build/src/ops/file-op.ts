@@ -1,6 +1,7 @@
 import type { ChainId, Digest } from "@slipway/oci";
 import type { Layer, LayerEntry, Lease } from "@slipway/store";
 import { cacheKey, type StepRecord } from "../cache.ts";
+import { parentReason } from "../causes.ts";
 import { type FileOperation, operationDigest, type Vertex } from "../graph.ts";
 import type { IngredientInput, Ingredients } from "../ingredients.ts";
 import { type FileManifest, manifestDigest } from "../manifest.ts";
@@ -55,7 +56,7 @@ export async function prepareFile(step: FileStep, signal: AbortSignal): Promise<
   const record = fresh ? undefined : cache.find(key);
   if (record !== undefined) {
     useRecord(session, vertex, { key, cached: true });
-    return { found: resultOf(record, vertex) };
+    return { found: resultOf(record, vertex, root) };
   }
   const copied = await completeInputs(step, signal);
   await nextTurn(copied?.manifest?.files.size ?? 0);
@@ -75,7 +76,11 @@ export async function prepareFile(step: FileStep, signal: AbortSignal): Promise<
   if (restacked !== undefined) return { found: restacked };
   return {
     key: fresh ? `${key} ${session.scope} ${session.lease.id}` : key,
-    reasons: () => missReasons(session, vertex, making.ingredients, manifestsOf(making)),
+    reasons: () => {
+      const inputOf = (role: string) => (role === "root" ? root : inputs[Number(role.slice("source ".length)) - 1]);
+      const parent = (role: string) => parentReason(session, inputOf(role));
+      return missReasons(session, vertex, making.ingredients, { manifests: manifestsOf(making), parent });
+    },
     run: (runSignal) => make(making, runSignal),
     done: () => useRecord(session, vertex, { key, cached: false }),
   };
@@ -107,7 +112,7 @@ function restack(making: Making): RootResult | undefined {
   const copy: StepRecord = { ...rest, key, ...(chainId !== undefined && { chainId }), ingredients: making.ingredients };
   cache.add(copy, manifestsOf(making));
   useRecord(session, vertex, { key, cached: true });
-  return resultOf(copy, vertex);
+  return resultOf(copy, vertex, root);
 }
 
 async function make(making: Making, signal: AbortSignal): Promise<RootResult> {
@@ -130,7 +135,7 @@ async function make(making: Making, signal: AbortSignal): Promise<RootResult> {
   };
   cache.add(record, manifestsOf(making));
   const isTar = layer !== undefined && making.form === "tar";
-  return { ...resultOf(record, vertex), ...(isTar && { made: { entries, on: root } }) };
+  return { ...resultOf(record, vertex, root), ...(isTar && { made: { entries, on: root } }) };
 }
 
 interface MadeLayer {
@@ -194,12 +199,14 @@ function ingredientsOf({ vertex, root, operation, inputs }: FileStep, copied: Co
   };
 }
 
-export function resultOf(record: StepRecord, vertex: Vertex): RootResult {
+export function resultOf(record: StepRecord, vertex: Vertex, below: RootResult): RootResult {
   return {
     kind: "root",
     ...(record.chainId !== undefined && { chainId: record.chainId }),
     layer: record.layer,
     createdAt: record.createdAt,
     step: vertex.about.name,
+    vertex,
+    below,
   };
 }
