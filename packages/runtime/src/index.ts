@@ -2,7 +2,25 @@
 export { chooseCapabilities, DEFAULT_CAPABILITIES } from "./capabilities.ts";
 export { Cgroup, cgroupVersion } from "./cgroup.ts";
 export { encodeSpec, writeSpec } from "./config-file.ts";
-export type * from "./faces.ts";
+export type {
+  DefaultProcess,
+  Device,
+  ExecRequest,
+  ExitRecord,
+  LogPolicy,
+  LogQuery,
+  LogRecord,
+  LogSource,
+  Mount,
+  Namespace,
+  ProcessUser,
+  Resources,
+  SpecInput,
+  StartRequest,
+  StdioSession,
+  StepRequest,
+  Supervisor,
+} from "./faces.ts";
 export { readLogs } from "./logs/log-reader.ts";
 export { findRuntime, Runc } from "./runc.ts";
 export { type RuntimeFailure, readRuntimeLog, runtimeFailure } from "./runc-errors.ts";
