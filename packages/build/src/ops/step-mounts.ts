@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, cpSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { errorMessage, type Scope, SlipwayError } from "@slipway/base";
 import type { Mount } from "@slipway/runtime";
@@ -19,6 +19,7 @@ import type { BuildSession } from "../session.ts";
 import { ContextSnapshot } from "../sources/context-snapshot.ts";
 import { hiddenPaths } from "../sources/hidden-paths.ts";
 import { proxyAgent } from "./agent-proxy.ts";
+import { copyTree } from "./copy-tree.ts";
 import type { MountPoint } from "./mount-points.ts";
 
 /** What the mounts of a step come to: for the runtime, for its environment, and what must exist to mount on. */
@@ -152,13 +153,7 @@ async function cacheMount(mount: ExecMount & { type: "cache" }, place: string, w
   const fill = async (directory: string): Promise<void> => {
     if (input === undefined) return;
     const from = await mountedSource(input, { source: mount.source, writable: false, place }, work);
-    for (const name of readdirSync(from)) {
-      cpSync(join(from, name), join(directory, name), {
-        recursive: true,
-        preserveTimestamps: true,
-        verbatimSymlinks: true,
-      });
-    }
+    copyTree(from, directory, { owners: input.kind === "root" ? "kept" : "root" });
   };
   const held = await work.session.services.cacheMounts.take(
     { id, sharing, mode, uid, gid, ...(input !== undefined && { fill }) },
