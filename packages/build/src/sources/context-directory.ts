@@ -111,12 +111,16 @@ class Scan {
     if (before !== undefined && before.path === walked.path) {
       this.#next++;
       if (!walked.stat()) return this.#changed();
-      if (before.isAs(walked)) {
-        this.#entries.push(before);
+      const same = before.isAs(walked);
+      if (!same) this.#same = false;
+      if (before.ignored) {
+        this.#hidden.set(walked.path, same ? before : newEntry(this.#root, walked, true));
         return undefined;
       }
-      this.#same = false;
-      return this.#add(walked);
+      if (!same) return this.#add(walked);
+      if (this.#hidden.size > 0) this.#showParents(walked.path);
+      this.#entries.push(before);
+      return undefined;
     }
     return this.#visitNew(walked);
   }
@@ -126,7 +130,7 @@ class Scan {
     if (this.#paths !== undefined && !isWanted(path, this.#paths)) return "skip";
     if (!this.#ignore.empty && this.#ignore.ignores(path)) {
       if (walked.kind !== "dir" || this.#ignore.canPrune(path)) return "skip";
-      if (walked.stat()) this.#hidden.set(path, newEntry(this.#root, walked));
+      if (walked.stat()) this.#hidden.set(path, newEntry(this.#root, walked, true));
       return undefined;
     }
     if (!walked.stat()) return this.#changed();
@@ -166,8 +170,8 @@ function isWanted(path: string, wanted: readonly string[]): boolean {
   );
 }
 
-function newEntry(root: string, walked: WalkEntry): ContextEntry {
-  return new SeenEntry(root, walked);
+function newEntry(root: string, walked: WalkEntry, ignored = false): ContextEntry {
+  return new SeenEntry(root, walked, ignored);
 }
 
 /** An entry with all that tells whether it changed since. */
@@ -186,7 +190,10 @@ class SeenEntry implements ContextEntry {
   readonly target?: string;
   readonly xattrs?: ReadonlyMap<string, Uint8Array>;
 
-  constructor(root: string, walked: WalkEntry) {
+  readonly ignored: boolean;
+
+  constructor(root: string, walked: WalkEntry, ignored: boolean) {
+    this.ignored = ignored;
     this.path = walked.path;
     this.kind = walked.kind;
     this.mode = walked.mode;

@@ -13,6 +13,8 @@ export interface ContextEntry extends TreeEntry {
   readonly mtimeNanoseconds: number;
   readonly ctimeSeconds: number;
   readonly ctimeNanoseconds: number;
+  /** A directory that is here only because something below it is not ignored. */
+  readonly ignored: boolean;
   isAs(walked: WalkEntry): boolean;
 }
 
