@@ -12,6 +12,8 @@ export interface CopyAction {
   readonly parents: boolean;
   /** Local archives are unpacked. */
   readonly unpack: boolean;
+  /** Archives that were downloaded are unpacked too. */
+  readonly unpackDownloads?: boolean;
   /** Seconds; all times become this. */
   readonly epoch?: number;
 }

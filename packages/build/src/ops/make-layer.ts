@@ -104,7 +104,9 @@ export async function layerEntries(plan: LayerPlan, lease: Lease, signal: AbortS
   });
   const sources = copied?.sources ?? [];
   await nextTurn(selectedItems(sources));
-  const unpacked = action.unpack ? await unpackArchives(sources, { session, lease, signal }) : sources;
+  const unpacked = action.unpack
+    ? await unpackArchives(sources, { session, lease, signal, downloads: action.unpackDownloads === true })
+    : sources;
   for (const placed of placedSources(plan, unpacked)) set.add(placed);
   addHeredocs(set, action, facts);
   return set.entries();

@@ -3,11 +3,16 @@ import type { BuildSession } from "../session.ts";
 import { archiveCompression, openArchive } from "../sources/archive-tree.ts";
 import type { SelectedSource } from "./selection.ts";
 
-/** ADD: files that are archives are replaced by what is in them. Archives that were downloaded stay as they are. */
-export async function unpackArchives(
-  sources: readonly SelectedSource[],
-  work: { readonly session: BuildSession; readonly lease: Lease; readonly signal: AbortSignal },
-): Promise<SelectedSource[]> {
+interface UnpackWork {
+  readonly session: BuildSession;
+  readonly lease: Lease;
+  /** Whether archives that were downloaded are unpacked too. */
+  readonly downloads: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** ADD: files that are archives are replaced by what is in them; those that were downloaded only with `--unpack`. */
+export async function unpackArchives(sources: readonly SelectedSource[], work: UnpackWork): Promise<SelectedSource[]> {
   const unpacked: SelectedSource[] = [];
   for (const source of sources) unpacked.push((await unpackOne(source, work)) ?? source);
   return unpacked;
@@ -15,10 +20,10 @@ export async function unpackArchives(
 
 async function unpackOne(
   { tree, kind, items, name }: SelectedSource,
-  { session, lease, signal }: { readonly session: BuildSession; readonly lease: Lease; readonly signal: AbortSignal },
+  { session, lease, downloads, signal }: UnpackWork,
 ): Promise<SelectedSource | undefined> {
   const entry = items[0]?.entry;
-  if (kind !== "file" || entry?.kind !== "file" || tree.isDownload) return undefined;
+  if (kind !== "file" || entry?.kind !== "file" || (tree.isDownload && !downloads)) return undefined;
   const content = tree.content(entry);
   if (content.from !== "host" && content.from !== "tree") return undefined;
   if ((await archiveCompression(content.path, signal)) === undefined) return undefined;

@@ -1,10 +1,10 @@
 import type { Database } from "bun:sqlite";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { createWriteStream, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { createReadStream, createWriteStream, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { SlipwayError } from "@slipway/base";
-import { isDigest } from "@slipway/oci";
+import { type Digest, digestAlgorithm, isDigest } from "@slipway/oci";
 import { SingleFile } from "./single-file.ts";
 
 interface DownloadRow {
@@ -35,10 +35,11 @@ export class Downloads {
       });
     }
     const known = this.#known(source.url);
-    if (known !== undefined && wanted === `sha256:${known.digest}`) return this.#file(source.fileName, known);
+    if (known !== undefined && wanted !== undefined && (await this.#has(known, wanted)))
+      return this.#file(source.fileName, known);
     const response = await request(source.url, known, signal);
     if (response.status === 304 && known !== undefined) {
-      checkDigest(source.url, known.digest, wanted);
+      await this.#check(source.url, known, wanted);
       return this.#file(source.fileName, known);
     }
     if (!response.ok || response.body === null) {
@@ -48,12 +49,29 @@ export class Downloads {
       );
     }
     const digest = await this.#store(response.body, signal);
-    checkDigest(source.url, digest, wanted);
     const row = { digest, etag: response.headers.get("etag"), last_modified: response.headers.get("last-modified") };
+    await this.#check(source.url, row, wanted);
     this.#database
       .query("INSERT OR REPLACE INTO build_downloads VALUES (?, ?, ?, ?)")
       .run(source.url, digest, row.etag, row.last_modified);
     return this.#file(source.fileName, row);
+  }
+
+  /** Whether a file that is kept has a digest; it is known by its sha256. */
+  async #has({ digest }: DownloadRow, wanted: Digest): Promise<boolean> {
+    if (digestAlgorithm(wanted) === "sha256") return wanted === `sha256:${digest}`;
+    const hash = createHash(digestAlgorithm(wanted));
+    for await (const chunk of createReadStream(join(this.#root, digest), { highWaterMark: 1024 * 1024 })) {
+      hash.update(chunk as Uint8Array);
+    }
+    return wanted === `${digestAlgorithm(wanted)}:${hash.digest("hex")}`;
+  }
+
+  async #check(url: string, row: DownloadRow, wanted: Digest | undefined): Promise<void> {
+    if (wanted === undefined || (await this.#has(row, wanted))) return;
+    throw new SlipwayError("corrupt", `${redacted(url)}: digest mismatch sha256:${row.digest}: ${wanted}`, {
+      hint: "The file has changed, or the checksum is that of another file.",
+    });
   }
 
   #known(url: string): DownloadRow | undefined {
@@ -105,13 +123,6 @@ async function request(url: string, known: DownloadRow | undefined, signal: Abor
     signal.throwIfAborted();
     throw new SlipwayError("unavailable", `${redacted(url)} cannot be fetched: ${(cause as Error).message}`, { cause });
   }
-}
-
-function checkDigest(url: string, digest: string, wanted: string | undefined): void {
-  if (wanted === undefined || wanted === `sha256:${digest}`) return;
-  throw new SlipwayError("corrupt", `${redacted(url)}: digest mismatch sha256:${digest}: ${wanted}`, {
-    hint: "The file has changed, or the checksum is that of another file.",
-  });
 }
 
 /** A URL without the password that may stand in it. */
