@@ -141,7 +141,11 @@ class OpenBuilder implements OwnedBuilder {
     const { dockerfile, path } = loadDockerfile(context.root, request.dockerfile);
     const ignore = readIgnoreRules(context.root, path);
     const named = parseNamedContexts(request.namedContexts);
-    const onWarning = (warning: Warning) => onEvent(warningEvent(warning));
+    const broken = new Set<string>();
+    const onWarning = (warning: Warning) => {
+      broken.add(warning.rule);
+      onEvent(warningEvent(warning));
+    };
     for (const warning of dockerfile.warnings) onWarning(warning);
     if (request.pull) onEvent({ type: "warning", message: PULL_WARNING });
     for (const message of unusedArgs(dockerfile, request.buildArgs)) onEvent({ type: "warning", message });
@@ -152,6 +156,7 @@ class OpenBuilder implements OwnedBuilder {
       findImage: (name) => findImage(store, name),
       onWarning,
     });
+    if (dockerfile.directives.check.error && broken.size > 0) throw lintError([...broken].sort());
     this.#running.add(made);
     scope.defer(() => void this.#running.delete(made));
     const lease = scope.use(store.leases.open(`build of ${context.identity}`));
@@ -303,6 +308,13 @@ function findImage(store: Store, name: string): Image {
       },
     );
   }
+}
+
+/** `# check=error=true` */
+function lintError(rules: readonly string[]): SlipwayError {
+  return new SlipwayError("invalid", `lint violation found for rules: ${rules.join(", ")}`, {
+    hint: "The file asks for this with check=error=true; skip a rule with # check=skip=RULE;error=true.",
+  });
 }
 
 /** Build arguments that no ARG asks for are most often misspelt. */

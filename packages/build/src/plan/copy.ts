@@ -9,9 +9,10 @@ import {
 } from "@slipway/dockerfile";
 import { type Vertex, vertex } from "../graph.ts";
 import type { CopyAction, CopySourceSpec } from "../ops/copy-action.ts";
+import { isNamedOwner } from "../ops/owner.ts";
 import { destinationPath, isGitUrl, isHttpUrl, sourcePath, urlFileName } from "./copy-words.ts";
 import { copyHistory } from "./history.ts";
-import type { Planner } from "./plan.ts";
+import { type Planner, scratchVertex } from "./plan.ts";
 import { MAIN_CONTEXT } from "./plan-request.ts";
 import { aboutStep, epochOf, expandIn } from "./stage-instructions.ts";
 import { type StageState, workdirOf } from "./stage-state.ts";
@@ -41,10 +42,13 @@ export function planCopy(planner: Planner, state: StageState, instruction: Copyi
     exclude: instruction.exclude.map(word),
     parents: instruction.kind === "copy" && instruction.parents,
     unpack: instruction.kind === "add" && instruction.unpack !== false,
+    ...(instruction.kind === "add" && instruction.unpack === true && { unpackDownloads: true }),
     ...epochOf(planner),
   };
   const about = aboutStep(planner, state, instruction);
-  const made = instruction.link ? linked(state.root, action, inputs.vertices, about) : undefined;
+  // A copy on an empty root finds no names of users there.
+  const link = instruction.link && (action.chown === undefined || !isNamedOwner(action.chown));
+  const made = link ? linked(state.root, action, inputs.vertices, about) : undefined;
   state.root = made ?? vertex({ type: "file", action }, [state.root, ...inputs.vertices], about);
   const createdBy = copyHistory(name, action, {
     sources: sources.map(({ shown }) => shown),
@@ -56,12 +60,7 @@ export function planCopy(planner: Planner, state: StageState, instruction: Copyi
 
 /** `--link`: the copy is made on an empty root, whatever lies below, and then put above it. */
 function linked(root: Vertex, action: CopyAction, inputs: readonly Vertex[], about: Vertex["about"]): Vertex {
-  const scratch = vertex({ type: "source", kind: "scratch" }, [], {
-    name: "scratch",
-    text: "FROM scratch",
-    position: 0,
-  });
-  const copy = vertex({ type: "file", action }, [scratch, ...inputs], about);
+  const copy = vertex({ type: "file", action }, [scratchVertex(), ...inputs], about);
   const { noCache: _fresh, ...rest } = about;
   return vertex({ type: "merge" }, [root, copy], { ...rest, name: `${about.name} (merge)` });
 }
@@ -95,6 +94,14 @@ class Inputs {
     const path = this.#word(source.path);
     if (this.#instruction.kind === "add" && isGitUrl(path)) return [this.#git(path)];
     if (this.#instruction.kind === "add" && isHttpUrl(path)) return [this.#http(path)];
+    if (this.#instruction.kind === "copy" && isHttpUrl(path)) {
+      throw new SlipwayError("invalid", "source can't be a URL for COPY", { hint: `ADD takes URLs: ADD ${path} ...` });
+    }
+    if (this.#instruction.kind === "add" && this.#instruction.checksum !== undefined) {
+      throw new SlipwayError("invalid", "checksum can't be specified for local sources", {
+        hint: "--checksum is for URLs and git repositories. Remove it, or put the file and its check into a RUN.",
+      });
+    }
     return [this.#files(path)];
   }
 

@@ -14,7 +14,7 @@ export function atPlace<T>(source: SourceText, range: SourceRange, work: () => T
 export function placed(source: SourceText, range: SourceRange, error: unknown): unknown {
   if (!isError(error) || error.details.source !== undefined) return error;
   const options = error.hint === undefined ? {} : { hint: error.hint };
-  const message = `${range.file}:${range.startLine}: ${error.message}\n\n${renderExcerpt(source, range)}\n`;
+  const message = `${range.file}:${range.startLine}: ${error.message}\n\n${renderExcerpt(source, range, { header: false })}\n`;
   return new SlipwayError(error.code, message, {
     ...options,
     cause: error,

@@ -1,5 +1,4 @@
 import { SlipwayError } from "@slipway/base";
-import type { SourceRange } from "@slipway/dockerfile";
 import { hostPlatform } from "@slipway/oci";
 import { atPlace } from "./errors.ts";
 import type { PlanRequest } from "./plan-request.ts";
@@ -8,7 +7,7 @@ import { platformArgs, StageVariables } from "./variables.ts";
 /** The ARGs before the first FROM, with those of the platforms. `expandWord` gives a word its value. */
 export function readGlobalArgs(
   request: PlanRequest,
-  expandWord: (word: string, variables: StageVariables, range: SourceRange) => string,
+  expandWord: (word: string, variables: StageVariables) => string,
 ): StageVariables {
   const { dockerfile, buildArgs } = request;
   const stage = request.target ?? dockerfile.stages.at(-1)?.name ?? "default";
@@ -16,9 +15,9 @@ export function readGlobalArgs(
   for (const { args, range } of dockerfile.globalArgs) {
     atPlace(dockerfile.source, range, () => {
       for (const arg of args) {
-        const name = expandWord(arg.name, variables, range);
+        const name = expandWord(arg.name, variables);
         const given = Object.hasOwn(buildArgs, name) ? buildArgs[name] : undefined;
-        const value = given ?? (arg.value === undefined ? undefined : expandWord(arg.value, variables, range));
+        const value = given ?? (arg.value === undefined ? undefined : expandWord(arg.value, variables));
         if (value !== undefined || !variables.args.has(name)) variables.args.set(name, value);
       }
     });

@@ -2,7 +2,6 @@ import { nearest, SlipwayError } from "@slipway/base";
 import {
   baseStage,
   checkBaseImagePlatform,
-  checkUndefinedVar,
   type Dockerfile,
   expand,
   findStage,
@@ -42,8 +41,7 @@ export class Planner {
 
   constructor(request: PlanRequest) {
     this.request = request;
-    const word = (text: string, variables: StageVariables, range: SourceRange) =>
-      this.#expandWord(text, variables, range);
+    const word = (text: string, variables: StageVariables) => this.#expandWord(text, variables);
     this.#globals = readGlobalArgs(request, word);
     this.epoch = readEpoch(request.buildArgs, this.#globals);
   }
@@ -100,6 +98,8 @@ export class Planner {
     if (named !== undefined) return named;
     const stage = findStage(this.dockerfile.stages, name);
     if (stage !== undefined) return { vertex: this.stage(stage).root, isContext: false };
+    if (name === MAIN_CONTEXT) return { vertex: this.contextVertex(name), isContext: true };
+    if (name === "scratch") return { vertex: scratchVertex(), isContext: false };
     if (/^\d+$/.test(name)) {
       throw sourceError(this.dockerfile.source, range, {
         message: `there is no stage number ${name}`,
@@ -150,7 +150,7 @@ export class Planner {
   #beginStage(stage: Stage): StageState {
     const { source } = this.dockerfile;
     const range = stage.from.range;
-    const word = atPlace(source, range, () => this.#expandGlobal(stage.from.image, range));
+    const word = atPlace(source, range, () => this.#expandGlobal(stage.from.image));
     if (word === "") {
       throw sourceError(source, range, {
         message: `base name (${stage.from.image}) should not be blank`,
@@ -167,12 +167,7 @@ export class Planner {
 
   #fromScratch(stage: Stage, label: string, platform: Platform): StageState {
     const config = { Env: [`PATH=${DEFAULT_PATH}`], WorkingDir: "/" };
-    const root = vertex({ type: "source", kind: "scratch" }, [], {
-      name: "scratch",
-      text: "FROM scratch",
-      position: 0,
-    });
-    return { ...emptyState(stage, label, platform), root, config, variables: startVariables(config) };
+    return { ...emptyState(stage, label, platform), root: scratchVertex(), config, variables: startVariables(config) };
   }
 
   #fromImage(stage: Stage, from: { label: string; platform: Platform; word: string }): StageState {
@@ -280,7 +275,7 @@ export class Planner {
     const own = stage.from.platform;
     const fallback = this.request.platform ?? hostPlatform();
     if (own === undefined) return this.#checkPlatform(fallback, stage.from.range);
-    const text = atPlace(this.dockerfile.source, stage.from.range, () => this.#expandGlobal(own, stage.from.range));
+    const text = atPlace(this.dockerfile.source, stage.from.range, () => this.#expandGlobal(own));
     if (text === "") return this.#checkPlatform(fallback, stage.from.range);
     const parsed = atPlace(this.dockerfile.source, stage.from.range, () => parsePlatform(text));
     return this.#checkPlatform(parsed, stage.from.range);
@@ -302,14 +297,12 @@ export class Planner {
     return this.dockerfile.stages.length === 1 ? "" : `stage-${stage.index}`;
   }
 
-  #expandGlobal(word: string, range: SourceRange): string {
-    return this.#expandWord(word, this.#globals, range);
+  #expandGlobal(word: string): string {
+    return this.#expandWord(word, this.#globals);
   }
 
-  #expandWord(word: string, variables: StageVariables, range: SourceRange): string {
-    const result = expand(word, variables, this.dockerfile.directives.escape);
-    this.warn(checkUndefinedVar(result, variables.names(), range));
-    return result.value;
+  #expandWord(word: string, variables: StageVariables): string {
+    return expand(word, variables, this.dockerfile.directives.escape).value;
   }
 
   #cycle(stage: Stage): SlipwayError {
@@ -320,6 +313,10 @@ export class Planner {
       hint: "A stage can only use the files of stages that do not need it.",
     });
   }
+}
+
+export function scratchVertex(): Vertex {
+  return vertex({ type: "source", kind: "scratch" }, [], { name: "scratch", text: "FROM scratch", position: 0 });
 }
 
 function emptyState(stage: Stage, label: string, platform: Platform) {

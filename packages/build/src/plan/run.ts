@@ -1,12 +1,12 @@
 import { posix } from "node:path";
 import { SlipwayError } from "@slipway/base";
-import { expand, type RunInstruction, type RunMount, resolveMount } from "@slipway/dockerfile";
+import { type RunInstruction, type RunMount, resolveMount } from "@slipway/dockerfile";
 import { type ExecMount, type ExecOperation, type Vertex, vertex } from "../graph.ts";
 import { sourcePath } from "./copy-words.ts";
 import { runHistory } from "./history.ts";
 import type { Planner } from "./plan.ts";
 import { MAIN_CONTEXT } from "./plan-request.ts";
-import { aboutStep, commandArgs, epochOf } from "./stage-instructions.ts";
+import { aboutStep, commandArgs, epochOf, expandIn } from "./stage-instructions.ts";
 import { type StageState, shellOf, workdirOf } from "./stage-state.ts";
 import { writeEnv } from "./variables.ts";
 
@@ -28,8 +28,9 @@ export function planRun(planner: Planner, state: StageState, instruction: RunIns
     program.form === "script" ? { name: program.name.replaceAll("/", "_"), content: program.content } : undefined;
   const args = program.form === "script" ? [`${SCRIPT_DIRECTORY}/${script?.name}`] : commandArgs(state, program);
   const inputs: Vertex[] = [state.root];
+  state.sshMounts = 0;
   const mounts = instruction.mounts.map((flag) => {
-    const mount = resolveMount(flag, (value) => expand(value, state.variables).value);
+    const mount = resolveMount(flag, (value) => expandIn(planner, state, value, instruction.range));
     return planMount(planner, state, { mount, inputs, range: instruction.range });
   });
   const operation: ExecOperation = {

@@ -10,6 +10,7 @@ import {
   type SourceRange,
   type StageInstruction,
 } from "@slipway/dockerfile";
+import { signalNumber } from "@slipway/sys";
 import { type VertexAbout, vertex } from "../graph.ts";
 import { planCopy } from "./copy.ts";
 import { healthcheckHistory, quotedList } from "./history.ts";
@@ -193,7 +194,9 @@ function planShell(_planner: Planner, state: StageState, { shell }: Of<"shell">)
 }
 
 function planStopsignal(planner: Planner, state: StageState, { signal, range }: Of<"stopsignal">): void {
-  state.config.StopSignal = expandIn(planner, state, signal, range);
+  const written = expandIn(planner, state, signal, range);
+  signalNumber(written);
+  state.config.StopSignal = written;
   note(state, `STOPSIGNAL ${state.config.StopSignal}`);
 }
 

@@ -36,6 +36,7 @@ export interface StageState {
   steps: number;
   /** Instructions so far. */
   position: number;
+  /** Of the RUN that is being planned. */
   sshMounts: number;
 }
 

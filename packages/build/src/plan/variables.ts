@@ -44,8 +44,9 @@ export class StageVariables implements Variables {
     return this.env.get(name) ?? this.args.get(name);
   }
 
+  /** All that is declared: an ARG without a value is empty on purpose. */
   names(): string[] {
-    return [...this.env.keys(), ...[...this.args].filter(([, value]) => value !== undefined).map(([name]) => name)];
+    return [...this.env.keys(), ...this.args.keys()];
   }
 
   clone(): StageVariables {

@@ -71,7 +71,8 @@ export class RootTree implements FileTree {
     const base = { path, kind, mode, uid, gid, mtime, hostPath, size: kind === "file" ? entry.size : 0 };
     if (kind === "symlink") return { ...base, target: this.#view.readlink(`/${path}`) };
     if (kind === "char" || kind === "block") return { ...base, major, minor };
-    const xattrs = this.#view.xattrs(entry);
+    // The root of an empty file system lies nowhere.
+    const xattrs = hostPath === "" ? new Map<string, Uint8Array>() : this.#view.xattrs(entry);
     return {
       ...base,
       ...(xattrs.size > 0 && { xattrs }),
