@@ -157,7 +157,8 @@ async function runExec(step: ExecStep & { readonly lease: Lease }, signal: Abort
   scope.defer(unmountRoot);
   const output = new StepOutput(report, [...session.secrets.values()]);
   const spec = specOf(step, { id, writable, network, mounts, user: userOf(operation.user, view) });
-  const { exitCode } = await runStep({ spec, bundle, signal, onOutput: (stream, data) => output.write(stream, data) });
+  const onOutput = output.write.bind(output);
+  const { exitCode } = await runStep({ spec, bundle, signal, onOutput }).finally(() => output.end());
   if (exitCode !== 0) throw failedStep(operation, exitCode, output.lastLines());
   unmountRoot();
   const now = stateOf(writable.upper);

@@ -10,19 +10,37 @@ const SHORTEST_SECRET = 4;
 export class StepOutput {
   readonly #report: Report;
   readonly #secrets: readonly string[];
+  /** By stream, what may be the beginning of a secret: never more than the longest of them. */
+  readonly #held = { stdout: "", stderr: "" };
   #tail = "";
 
   constructor(report: Report, secrets: readonly Uint8Array[]) {
     this.#report = report;
+    // The longest first: one may begin with another.
     this.#secrets = secrets
       .map((value) => Buffer.from(value).toString("latin1").trim())
-      .filter((text) => text.length >= SHORTEST_SECRET);
+      .filter((text) => text.length >= SHORTEST_SECRET)
+      .sort((a, b) => b.length - a.length);
   }
 
   write(stream: "stdout" | "stderr", data: Uint8Array): void {
-    const shown = this.#redact(data);
-    this.#tail = (this.#tail + Buffer.from(shown).toString("latin1")).slice(-LAST_BYTES);
-    this.#report({ type: "log", stream, time: Date.now(), data: shown });
+    if (this.#secrets.length === 0) {
+      this.#show(stream, data);
+      return;
+    }
+    const text = this.#held[stream] + Buffer.from(data).toString("latin1");
+    const { shown, held } = redact(text, this.#secrets);
+    this.#held[stream] = held;
+    if (shown !== "") this.#show(stream, Buffer.from(shown, "latin1"));
+  }
+
+  /** Shows what was held back: no more output comes that could make a secret of it. */
+  end(): void {
+    for (const stream of ["stdout", "stderr"] as const) {
+      const rest = this.#held[stream];
+      this.#held[stream] = "";
+      if (rest !== "") this.#show(stream, Buffer.from(rest, "latin1"));
+    }
   }
 
   lastLines(): string[] {
@@ -31,10 +49,40 @@ export class StepOutput {
     return lines.slice(-LAST_LINES);
   }
 
-  #redact(data: Uint8Array): Uint8Array {
-    if (this.#secrets.length === 0) return data;
-    const text = Buffer.from(data).toString("latin1");
-    const clean = this.#secrets.reduce((rest, secret) => rest.replaceAll(secret, REDACTED), text);
-    return clean === text ? data : Buffer.from(clean, "latin1");
+  #show(stream: "stdout" | "stderr", data: Uint8Array): void {
+    this.#tail = (this.#tail + Buffer.from(data).toString("latin1")).slice(-LAST_BYTES);
+    this.#report({ type: "log", stream, time: Date.now(), data });
   }
+}
+
+/** `held` is an end of the text with which a secret may begin; only output that looks like a secret waits. */
+function redact(text: string, secrets: readonly string[]): { readonly shown: string; readonly held: string } {
+  const beginning = Math.min(...secrets.map((secret) => beginningOf(secret, text)));
+  let shown = "";
+  let at = 0;
+  while (at < text.length) {
+    const [found, length] = nextSecret(text, at, secrets);
+    const held = Math.max(beginning, at);
+    if (held <= found) return { shown: shown + text.slice(at, held), held: text.slice(held) };
+    shown += text.slice(at, found) + REDACTED;
+    at = found + length;
+  }
+  return { shown, held: "" };
+}
+
+function nextSecret(text: string, from: number, secrets: readonly string[]): readonly [at: number, length: number] {
+  let next: readonly [number, number] = [text.length, 0];
+  for (const secret of secrets) {
+    const at = text.indexOf(secret, from);
+    if (at >= 0 && at < next[0]) next = [at, secret.length];
+  }
+  return next;
+}
+
+/** Where the longest end of the text begins that is a part of the secret from its first byte; the text's length if none. */
+function beginningOf(secret: string, text: string): number {
+  const [first = ""] = secret;
+  let at = text.indexOf(first, Math.max(0, text.length - secret.length + 1));
+  while (at >= 0 && !secret.startsWith(text.slice(at))) at = text.indexOf(first, at + 1);
+  return at < 0 ? text.length : at;
 }
