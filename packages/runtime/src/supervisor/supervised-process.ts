@@ -32,6 +32,7 @@ export interface ProcessContext {
 
 /** The exit code that stands for one that nobody could read. */
 const UNKNOWN_EXIT = 255;
+const SIGKILL = 9;
 
 type Phase = "starting" | "running" | "exited";
 
@@ -45,6 +46,8 @@ export class SupervisedProcess {
   #pid = 0;
   #pidfd = -1;
   #exit: ExitRecord | undefined;
+  /** To be ended as soon as it runs. */
+  #doomed = false;
   readonly #whenExited: (() => void)[] = [];
 
   constructor(context: ProcessContext, meta: ProcessMeta, paths: ProcessPaths, stdio: Stdio) {
@@ -95,6 +98,7 @@ export class SupervisedProcess {
     this.#keep(descriptors);
     this.#openStdio(descriptors);
     this.#watchEnd();
+    if (this.#doomed) this.signal(SIGKILL);
   }
 
   /** The runtime has not; nothing is left of it. */
@@ -103,6 +107,7 @@ export class SupervisedProcess {
     closeDescriptors(descriptors);
     this.stdio.abandon();
     rmSync(this.paths.directory, { recursive: true, force: true });
+    for (const run of this.#whenExited.splice(0)) run();
   }
 
   /** Takes over a process of a predecessor, with the descriptors that were kept (or could be opened again). */
@@ -132,6 +137,12 @@ export class SupervisedProcess {
 
   signal(signal: number): boolean {
     return this.#phase === "running" && pidfdSendSignal(this.#pidfd, signal);
+  }
+
+  /** Kills it, also if the runtime is still at its start: whoever asked for that may have died meanwhile. */
+  end(): void {
+    if (this.#phase === "starting") this.#doomed = true;
+    else this.signal(SIGKILL);
   }
 
   /** Calls back once it has ended, at once if it has. */
