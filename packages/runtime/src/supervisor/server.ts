@@ -1,4 +1,13 @@
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { SlipwayError } from "@slipway/base";
 import { closeFd, kill, openConsoleSocket } from "@slipway/sys";
@@ -26,6 +35,7 @@ interface ConsoleSize {
 /** A container and its execs. */
 interface Contained {
   readonly bundle: string;
+  readonly cgroup: Cgroup;
   readonly init: SupervisedProcess;
   readonly execs: Map<string, SupervisedProcess>;
 }
@@ -76,6 +86,7 @@ export class SupervisorServer {
     if (existing !== undefined && existing.init.phase !== "exited") {
       throw new SlipwayError("conflict", `container ${id} runs already`);
     }
+    const cgroup = cgroupOf(bundle);
     const meta: ProcessMeta = {
       id,
       terminal: request.terminal,
@@ -85,7 +96,7 @@ export class SupervisorServer {
       logDirectory: request.logDirectory,
     };
     const init = new SupervisedProcess(this.#context, meta, new ProcessPaths(bundle), this.#stdioFor(id));
-    this.#containers.set(id, { bundle, init, execs: new Map() });
+    this.#containers.set(id, { bundle, cgroup, init, execs: new Map() });
     rmSync(ProcessPaths.execs(bundle), { recursive: true, force: true });
     this.#link(id, bundle);
     const command = ["run", "--detach", "--bundle", bundle, "--pid-file", init.paths.pid];
@@ -139,7 +150,7 @@ export class SupervisorServer {
   signal(id: string, signal: number, options: { readonly execId?: string; readonly all?: boolean }): void {
     const process = this.#process(id, options.execId);
     if (process === undefined || process.phase !== "running") throw notRunning(id);
-    if (options.all) for (const pid of this.#cgroup(id)?.processes() ?? []) kill(pid, signal);
+    if (options.all) for (const pid of this.#containers.get(id)?.cgroup.processes() ?? []) kill(pid, signal);
     else if (!process.signal(signal)) throw notRunning(id);
   }
 
@@ -188,7 +199,7 @@ export class SupervisorServer {
       this.#remove(id, undefined, done);
       return;
     }
-    container.init.signal(9);
+    container.init.end();
     container.init.whenExited(() => this.#remove(id, container, done));
   }
 
@@ -197,12 +208,14 @@ export class SupervisorServer {
     const descriptors = new Map(kept.map((entry) => [entry.label.split(" ")[0] ?? "", entry]));
     for (const id of list(this.#paths.containers)) {
       const bundle = readLink(this.#paths.container(id));
-      const init = bundle === undefined ? undefined : this.#recoverProcess(bundle, undefined, descriptors);
+      // A bundle without its configuration is one whose removal was interrupted.
+      const whole = bundle !== undefined && existsSync(`${bundle}/config.json`);
+      const init = !whole ? undefined : this.#recoverProcess(bundle, undefined, descriptors);
       if (bundle === undefined || init === undefined) {
         this.#unlink(id);
         continue;
       }
-      const container: Contained = { bundle, init, execs: new Map() };
+      const container: Contained = { bundle, cgroup: cgroupOf(bundle), init, execs: new Map() };
       this.#containers.set(id, container);
       for (const execId of list(ProcessPaths.execs(bundle))) {
         const exec = this.#recoverProcess(bundle, execId, descriptors);
@@ -290,9 +303,7 @@ export class SupervisorServer {
       for (const exec of container.execs.values()) exec.stdio.close();
     }
     // What `runc delete` would do, without starting it: its state is a directory, and the cgroups are empty by now.
-    const state = readJson<{ readonly cgroup_paths?: Readonly<Record<string, string>> }>(
-      `${this.#paths.runtime}/${id}/state.json`,
-    );
+    const hasState = existsSync(`${this.#paths.runtime}/${id}/state.json`);
     const finish = (error: unknown): void => {
       if (container !== undefined) {
         rmSync(container.init.paths.directory, { recursive: true, force: true });
@@ -301,8 +312,7 @@ export class SupervisorServer {
       this.#forget(id);
       done(error, null);
     };
-    const cgroup = state === undefined ? undefined : this.#cgroup(id);
-    if (state !== undefined && container?.init.phase === "exited" && cgroup?.remove() === true) {
+    if (hasState && container?.init.phase === "exited" && container.cgroup.remove()) {
       rmSync(`${this.#paths.runtime}/${id}`, { recursive: true, force: true });
       finish(undefined);
     } else if (list(this.#paths.runtime).includes(id)) {
@@ -337,13 +347,7 @@ export class SupervisorServer {
   }
 
   #oomKilled(process: SupervisedProcess): boolean {
-    return (this.#cgroup(process.meta.id)?.oomKills() ?? 0) > 0;
-  }
-
-  #cgroup(id: string): Cgroup | undefined {
-    const bundle = this.#containers.get(id)?.bundle;
-    const spec = bundle === undefined ? undefined : readJson<BundleConfig>(`${bundle}/config.json`);
-    return spec === undefined ? undefined : new Cgroup(spec.linux.cgroupsPath);
+    return (this.#containers.get(process.meta.id)?.cgroup.oomKills() ?? 0) > 0;
   }
 
   #container(id: string): Contained {
@@ -365,8 +369,14 @@ export class SupervisorServer {
   }
 }
 
-interface BundleConfig {
-  readonly linux: { readonly cgroupsPath: string };
+/**
+ * The cgroup that a bundle asks for. A search instead of a parser: the document is mostly the seccomp profile, and this
+ * process keeps small by not making thousands of objects for each start.
+ */
+function cgroupOf(bundle: string): Cgroup {
+  const path = /"cgroupsPath":\s*"([^"]+)"/.exec(readFileSync(`${bundle}/config.json`, "utf8"))?.[1];
+  if (path === undefined) throw new SlipwayError("invalid", `${bundle}/config.json names no cgroup`);
+  return new Cgroup(path);
 }
 
 function notRunning(id: string): SlipwayError {
