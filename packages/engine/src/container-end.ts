@@ -125,7 +125,7 @@ export function removeEntry(
 }
 
 /** Runs a clean-up after all earlier ones of the container; a start waits for it, and so does the engine's end. */
-function cleanUp(context: ContainerContext, entry: ContainerEntry, work: () => Promise<void>): void {
+export function cleanUp(context: ContainerContext, entry: ContainerEntry, work: () => Promise<void>): void {
   const run = async (): Promise<void> => {
     try {
       await work();

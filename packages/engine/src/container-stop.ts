@@ -55,6 +55,8 @@ export async function forceEnd(context: ContainerContext, entry: ContainerEntry)
   ended.catch(() => {});
   await sendSignal(context, entry, SIGKILL);
   try {
+    // Frozen processes of cgroup version 1 do not even die.
+    if (entry.state.status === "paused") await resume(context, entry);
     await ended;
   } catch (error) {
     throw new SlipwayError("internal", `container ${entry.id} did not end within 10 s of being killed`, {

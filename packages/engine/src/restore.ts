@@ -1,11 +1,11 @@
-import { readdirSync } from "node:fs";
+import { mkdirSync, readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, errorMessage, shortId } from "@slipway/base";
-import type { ExitRecord } from "@slipway/runtime";
+import { Cgroup, cgroupsPath, type ExitRecord } from "@slipway/runtime";
 import { unmountBelow } from "@slipway/sys";
 import type { ContainerContext } from "./container-context.ts";
-import { removeEntry, tearDown } from "./container-end.ts";
+import { cleanUp, removeEntry, tearDown } from "./container-end.ts";
 import { type ContainerEntry, exitEvent } from "./container-index.ts";
 import { isAlive } from "./container-life.ts";
 import { readRestartPolicy, restartsAfter, startsWithEngine } from "./restart-policy.ts";
@@ -22,19 +22,22 @@ export async function restoreContainers(
   context: ContainerContext,
 ): Promise<{ readonly wanted: readonly ContainerEntry[]; readonly exits: readonly ExitRecord[] }> {
   const { supervisor, index, networks } = context;
+  mkdirSync(context.paths.bundles, { recursive: true, mode: 0o700 });
   const { running, exits } = await supervisor.state();
   const alive = new Map(running.map(({ id, pid }) => [id, pid]));
   const ended = new Map(exits.filter((exit) => exit.execId === undefined).map((exit) => [exit.id, exit]));
 
-  await endStrangers(context, [...alive.keys()]);
+  const strangers = new Set([...alive.keys()].filter((id) => index.get(id) === undefined));
+  for (const id of strangers) endStranger(context, id);
   const wasUp = new Set(index.all().flatMap(({ id, state }) => (isUp(state.status) ? [id] : [])));
   for (const entry of index.all()) reconcile(context, entry, alive.get(entry.id), ended.get(entry.id));
   const kept = new Set(index.all().flatMap(({ id, state }) => (isAlive(state.status) ? [id] : [])));
   await networks.reconcile(kept);
   for (const entry of index.all()) {
+    if (isAlive(entry.state.status)) notePause(context, entry);
     if (kept.has(entry.id)) entry.endpoints = networks.sandbox(entry.id)?.endpoints ?? [];
   }
-  await removeLeftovers(context, kept);
+  await removeLeftovers(context, kept, strangers);
   return { wanted: toStart(context, wasUp), exits };
 }
 
@@ -43,17 +46,19 @@ function isUp(status: ContainerEntry["state"]["status"]): boolean {
 }
 
 /** What runs without a container in the database lost it in a crash between two steps: nobody can ever name it again. */
-async function endStrangers(context: ContainerContext, ids: readonly string[]): Promise<void> {
-  const { supervisor, index, log } = context;
-  const strangers = ids.filter((id) => index.get(id) === undefined);
-  await Promise.all(
-    strangers.map(async (id) => {
-      log.warn("ending a container that the database does not know", { container: shortId(id) });
-      await supervisor.signal(id, 9, { all: true }).catch((error) => {
-        log.warn("it could not be ended", { container: shortId(id), error: errorMessage(error) });
-      });
-    }),
-  );
+function endStranger(context: ContainerContext, id: string): void {
+  const { supervisor, log, cleanups, paths } = context;
+  log.warn("ending a container that the database does not know", { container: shortId(id) });
+  const end = async (): Promise<void> => {
+    try {
+      // Ends it first.
+      await supervisor.delete(id);
+      await rm(paths.bundle(id), { recursive: true, force: true });
+    } catch (error) {
+      log.warn("it could not be ended", { container: shortId(id), error: errorMessage(error) });
+    }
+  };
+  cleanups.add(end());
 }
 
 function reconcile(
@@ -79,8 +84,23 @@ function reconcile(
   index.apply(entry, exitEvent(seen, false));
 }
 
+/** Whether it is paused is the kernel's to say: the engine may have fallen between the freezer and its note of it. */
+function notePause(context: ContainerContext, entry: ContainerEntry): void {
+  const parent = entry.definition.hostConfig.CgroupParent || undefined;
+  const cgroup = new Cgroup(cgroupsPath(entry.id, parent));
+  const state = cgroup.version === 2 ? cgroup.read("", "cgroup.freeze") : cgroup.read("freezer", "freezer.state");
+  const isFrozen = /^(1|FROZEN|FREEZING)/.test(state ?? "");
+  if (isFrozen !== (entry.state.status === "paused")) {
+    context.index.apply(entry, { kind: isFrozen ? "paused" : "resumed" });
+  }
+}
+
 /** Mounts, bundles and files that belong to nothing that runs, or to no container at all. */
-async function removeLeftovers(context: ContainerContext, kept: ReadonlySet<string>): Promise<void> {
+async function removeLeftovers(
+  context: ContainerContext,
+  kept: ReadonlySet<string>,
+  strangers: ReadonlySet<string>,
+): Promise<void> {
   const { index, store, paths, log } = context;
   const writables = new Map(index.all().map((entry) => [entry.definition.writableId, entry]));
   for (const writable of store.layers.writables()) {
@@ -94,10 +114,11 @@ async function removeLeftovers(context: ContainerContext, kept: ReadonlySet<stri
     }
   }
   for (const name of namesIn(paths.bundles)) {
-    if (kept.has(name)) continue;
+    if (kept.has(name) || strangers.has(name)) continue;
     const entry = index.get(name);
-    if (entry === undefined) await rm(join(paths.bundles, name), { recursive: true, force: true });
-    else await tearDown(context, entry);
+    // Not waited for: a start of this container waits for it, the engine's need not.
+    if (entry !== undefined) cleanUp(context, entry, () => tearDown(context, entry));
+    else await rm(join(paths.bundles, name), { recursive: true, force: true });
   }
   for (const name of namesIn(paths.containers)) {
     if (index.get(name) === undefined) await rm(join(paths.containers, name), { recursive: true, force: true });

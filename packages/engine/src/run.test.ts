@@ -198,6 +198,19 @@ test("an exec gives its output and its code, and top sees the processes", async 
   await expect(execs.start(missing, { detach: true })).rejects.toMatchObject({ details: { exitCode: 127 } });
 });
 
+test("execs into a container that is just ending do not keep it from ending", async () => {
+  const { containers, execs } = fixture.engine;
+  for (let round = 0; round < 5; round++) {
+    const id = await up(["sleep", "1000"], { NetworkMode: "none" });
+    const ids = await Promise.all([1, 2, 3].map(() => execs.create(id, { Cmd: ["true"] })));
+    const runs = ids.map((execId) => execs.start(execId, { detach: true }).catch(() => {}));
+    // Somewhere in the middle of the runtime's way into the container.
+    await Bun.sleep(round * 4);
+    await containers.remove(id, { force: true, volumes: true });
+    await Promise.all(runs);
+  }
+});
+
 /** The output may end a moment before the exit is known. */
 async function ended(execId: string) {
   const { execs, events } = fixture.engine;

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLogger } from "@slipway/base";
@@ -21,6 +21,8 @@ export interface Fixture extends AsyncDisposable {
   readonly events: EngineEvent[];
   /** Ends the engine as a shutdown does and opens it again on the same directories. */
   reopen(): Promise<Fixture>;
+  /** Ends the engine and leaves everything as it is. */
+  close(): Promise<void>;
 }
 
 export interface FixtureOptions {
@@ -60,14 +62,21 @@ export async function openFixture(options: FixtureOptions): Promise<Fixture> {
       await close(false);
       return openFixture({ ...options, root, execRoot, bridge });
     },
+    close: () => close(false),
     [Symbol.asyncDispose]: async () => {
       await close(true);
+      await untilGone(join(execRoot, "supervisor/rpc.sock"));
       for (const directory of [root, execRoot]) {
         unmountBelow(directory);
         rmSync(directory, { recursive: true, force: true });
       }
     },
   };
+}
+
+/** A supervisor without work ends by itself; its directory must be there until then. */
+async function untilGone(socket: string): Promise<void> {
+  for (let attempt = 0; existsSync(socket) && attempt < 300; attempt++) await Bun.sleep(10);
 }
 
 async function closeParts(supervisor: Supervisor, networks: Networks, store: Store): Promise<void> {

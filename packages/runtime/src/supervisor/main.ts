@@ -25,6 +25,7 @@ import { acceptAll, Connection } from "./connection.ts";
 import { DescriptorStore, makeStoreEnds, zombieStatus } from "./descriptor-store.ts";
 import { type Answer, FRAME, type Hello, PROTOCOL_VERSION, type Request, type WireError } from "./frames.ts";
 import { Loop } from "./loop.ts";
+import { childrenOf, reapOrphans } from "./orphans.ts";
 import { SupervisorServer } from "./server.ts";
 import { SupervisorPaths } from "./supervisor-paths.ts";
 
@@ -253,6 +254,7 @@ class SupervisorWorker {
       return;
     }
     this.#removeIdleKeepers();
+    reapOrphans();
     if (quiet > QUIET && this.#collectedAfter !== this.#lastRequest) {
       // Nobody else would: the runtime collects when its own event loop is idle, and that never turns here.
       Bun.gc(true);
@@ -315,14 +317,6 @@ function keeperEnds(paths: SupervisorPaths, pid: number): readonly [number, numb
   if (!isKeeper(pid)) return undefined;
   const [sender, receiver] = readFileSync(`${paths.keepers}/${pid}`, "latin1").split(" ").map(Number);
   return sender === undefined || receiver === undefined ? undefined : [sender, receiver];
-}
-
-function childrenOf(pid: number): number[] {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").split(" ").filter(Boolean).map(Number);
-  } catch {
-    return [];
-  }
 }
 
 function sendJson(connection: Connection, answer: Answer): void {

@@ -2,6 +2,7 @@ import { openSync } from "node:fs";
 import { closeFd, pidfdOpen, READY, spawnProcess, waitPid } from "@slipway/sys";
 import { RUNTIME_ENVIRONMENT, type Runc } from "../runc.ts";
 import type { Loop } from "./loop.ts";
+import { reapOrphans } from "./orphans.ts";
 
 /** Starts the runtime and calls back with its exit code. */
 export function startRuntime(
@@ -25,6 +26,7 @@ export function startRuntime(
       if (exit === undefined) return;
       loop.unwatch(pidfd);
       closeFd(pidfd);
+      if (exit.exitCode !== 0) reapOrphans();
       command.onExit(exit.exitCode);
     });
   } finally {
