@@ -7,6 +7,7 @@ import { TarParser } from "@slipway/tar";
 import { type TarSummary, writeTar } from "./canonical-tar.ts";
 import { readExpanded } from "./decompress.ts";
 import type { LayerEntry } from "./faces.ts";
+import { type HashRing, hashFromRing, RingWriter } from "./hash-ring.ts";
 import { type DirEntry, normalizeEntries } from "./layer-entries.ts";
 import { type LayerFacts, LayerReader } from "./layer-reader.ts";
 import { MergedView } from "./root-view.ts";
@@ -27,6 +28,8 @@ export type Job =
   /** The canonical tar of a tree becomes a file. */
   | { readonly op: "write-tar"; readonly tree: HashTreeJob; readonly target: string }
   | { readonly op: "index"; readonly path: string }
+  /** Hashes what a `hash-tree` with the same ring puts there. */
+  | { readonly op: "hash-ring"; readonly ring: HashRing }
   | { readonly op: "syncfs"; readonly path: string }
   | { readonly op: "verify"; readonly path: string; readonly digest: Digest };
 
@@ -42,6 +45,8 @@ export interface HashTreeJob {
   readonly clampMtime?: bigint;
   /** The root directory's own entry, if the layer has one. */
   readonly rootEntry?: DirEntry;
+  /** A `hash-ring` runs with the same: it hashes. */
+  readonly ring?: HashRing;
 }
 
 export interface ExtractJob extends TarFile {
@@ -81,6 +86,7 @@ export interface JobResults {
   entries: EntriesResult;
   "write-tar": TarSummary;
   index: FileSpans;
+  "hash-ring": undefined;
   syncfs: undefined;
   verify: boolean;
 }
@@ -102,6 +108,8 @@ export async function runJob(job: Job, entries: readonly LayerEntry[], checkpoin
       return writeTreeTar(job.tree, job.target, checkpoint);
     case "index":
       return indexTar(job.path, checkpoint);
+    case "hash-ring":
+      return hashFromRing(job.ring, checkpoint);
     case "syncfs":
       return syncFileSystem(job.path);
     case "verify":
@@ -109,13 +117,14 @@ export async function runJob(job: Job, entries: readonly LayerEntry[], checkpoin
   }
 }
 
-export function hashTree(job: HashTreeJob, checkpoint: Checkpoint, sink: TarSink = new TarSink()): TarSummary {
-  const { root, userxattr, clampMtime, rootEntry } = job;
+export function hashTree(job: HashTreeJob, checkpoint: Checkpoint, given?: TarSink): TarSummary {
+  const { root, userxattr, clampMtime, rootEntry, ring } = job;
   const entries = scanTree(root, {
     userxattr,
     ...(clampMtime !== undefined && { clampMtime }),
     ...(rootEntry && { root: rootEntry }),
   });
+  const sink = given ?? new TarSink(ring && { ring: new RingWriter(ring, checkpoint) });
   return writeTar(checked(entries, checkpoint), sink);
 }
 

@@ -259,7 +259,7 @@ export class Layers implements LayerStore {
     const userxattr = this.#userxattr;
     const few = scanTree(root, { userxattr, ...clamp, ...(rootEntry && { root: rootEntry }), budget: INLINE });
     if (few !== undefined) return writeTar(few, new TarSink());
-    return this.#pool.run({ op: "hash-tree", root, userxattr, ...clamp, ...(rootEntry && { rootEntry }) }, signal);
+    return this.#pool.hashTree({ op: "hash-tree", root, userxattr, ...clamp, ...(rootEntry && { rootEntry }) }, signal);
   }
 
   async #writeEntries(

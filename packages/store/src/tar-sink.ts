@@ -2,15 +2,18 @@ import { createHash, type Hash } from "node:crypto";
 import { readSync, writeSync } from "node:fs";
 import { SlipwayError } from "@slipway/base";
 import type { Digest } from "@slipway/oci";
+import { type RingWriter, SLOT_SIZE } from "./hash-ring.ts";
 
 /** Large enough that calls are few, small enough to stay in the processor's cache between reading and hashing. */
-const BUFFER_SIZE = 1024 * 1024;
+const BUFFER_SIZE = SLOT_SIZE;
 
 export interface TarSinkOptions {
   /** Receives the bytes; they are only valid during the call unless `handOver` is set. */
   readonly write?: (bytes: Uint8Array) => void;
   /** Each `write` gets memory of its own. */
   readonly handOver?: boolean;
+  /** Another thread hashes. */
+  readonly ring?: RingWriter;
 }
 
 /** Where the bytes of a tar go: hashed, counted, and written in pieces of a megabyte, whatever the sizes that come in. */
@@ -18,13 +21,16 @@ export class TarSink {
   readonly #hash: Hash = createHash("sha256");
   readonly #write: ((bytes: Uint8Array) => void) | undefined;
   readonly #handOver: boolean;
-  #buffer: Uint8Array = new Uint8Array(BUFFER_SIZE);
+  readonly #ring: RingWriter | undefined;
+  #buffer: Uint8Array;
   #used = 0;
   #flushed = 0;
 
   constructor(options: TarSinkOptions = {}) {
     this.#write = options.write;
     this.#handOver = options.handOver === true;
+    this.#ring = options.ring;
+    this.#buffer = this.#ring?.slot() ?? new Uint8Array(BUFFER_SIZE);
   }
 
   /** Bytes so far. */
@@ -89,7 +95,8 @@ export class TarSink {
   /** Sends off what is left. */
   end(): { readonly digest: Digest; readonly size: number } {
     this.#flush();
-    return { digest: `sha256:${this.#hash.digest("hex")}` as Digest, size: this.#flushed };
+    const hex = this.#ring?.digest() ?? this.#hash.digest("hex");
+    return { digest: `sha256:${hex}` as Digest, size: this.#flushed };
   }
 
   get #room(): number {
@@ -99,10 +106,13 @@ export class TarSink {
   #flush(): void {
     if (this.#used === 0) return;
     const bytes = this.#buffer.subarray(0, this.#used);
-    this.#hash.update(bytes);
+    // Hashed first: what is handed over is gone.
+    if (this.#ring === undefined) this.#hash.update(bytes);
+    else this.#ring.push(this.#used);
     this.#flushed += this.#used;
     this.#used = 0;
     this.#write?.(bytes);
+    if (this.#ring !== undefined) this.#buffer = this.#ring.slot();
     if (this.#handOver) this.#buffer = new Uint8Array(BUFFER_SIZE);
   }
 }

@@ -1,6 +1,7 @@
 import { SlipwayError } from "@slipway/base";
 import type { LayerEntry } from "./faces.ts";
-import type { Job, JobResults } from "./jobs.ts";
+import { hashRing } from "./hash-ring.ts";
+import type { HashTreeJob, Job, JobResults } from "./jobs.ts";
 import type { StreamJob } from "./stream-jobs.ts";
 import { type FromWorker, fromWire, type ToWorker } from "./worker-protocol.ts";
 
@@ -38,6 +39,27 @@ export class WorkerPool {
   async run<J extends Job>(job: J, signal?: AbortSignal): Promise<JobResults[J["op"]]> {
     const run = await this.start(job, () => {}, signal);
     return (await run.result) as JobResults[J["op"]];
+  }
+
+  /**
+   * Hashes a tree on two threads, one of which reads, if a second is free: waiting for it, all could wait for each other.
+   */
+  async hashTree(job: HashTreeJob, signal?: AbortSignal): Promise<JobResults["hash-tree"]> {
+    if (this.#free.length + MOST_WORKERS - this.#all.size < 2) return this.run(job, signal);
+    const ring = hashRing();
+    const stop = new AbortController();
+    // Nothing is awaited between the look and these, so the seats are theirs.
+    const hashing = this.run({ op: "hash-ring", ring }, stop.signal);
+    const reading = this.run({ ...job, ring }, signal);
+    // It fails only when it is stopped, or with the reading.
+    hashing.catch(() => {});
+    try {
+      return await reading;
+    } catch (error) {
+      stop.abort(error);
+      await hashing.catch(() => {});
+      throw error;
+    }
   }
 
   /** A job over entries, which are sent in batches so that this thread never stands still for long. */
