@@ -25,3 +25,15 @@ test("the supervisor ends also when its directory was removed", async () => {
   expect(supervisorsOf(trial.execRoot)).toEqual([]);
   await trial[Symbol.asyncDispose]();
 });
+
+test("the supervisor of a daemon that was connected for long ends within a second of it", async () => {
+  const trial = new Trial();
+  await trial.client.prepare();
+  // By now its next look at whether anybody needs it is seconds away.
+  await Bun.sleep(1_000);
+  await trial.client.close();
+  const deadline = AbortSignal.timeout(1_000);
+  while (supervisorsOf(trial.execRoot).length > 0 && !deadline.aborted) await Bun.sleep(20);
+  expect(supervisorsOf(trial.execRoot)).toEqual([]);
+  await trial[Symbol.asyncDispose]();
+});

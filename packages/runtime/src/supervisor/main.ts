@@ -107,6 +107,7 @@ class SupervisorWorker {
   #server: SupervisorServer | undefined;
   readonly #store: DescriptorStore | undefined;
   #listener = -1;
+  #cancelCheck: () => void = () => {};
   #lastRequest = performance.now();
   /** The `#lastRequest` after which memory was given back. */
   #collectedAfter = 0;
@@ -191,7 +192,11 @@ class SupervisorWorker {
     connection.handler = {
       frame: (_kind, request) => this.#request(connection, JSON.parse(request.toString("utf8")) as Request),
       drained: () => {},
-      closed: () => this.#controls.delete(connection),
+      closed: () => {
+        this.#controls.delete(connection);
+        // The check that is set may be seconds away: whoever waits for our end would wait for that.
+        if (this.#controls.size === 0) this.#checkAfter(LINGER_ALONE);
+      },
     };
     for (const exit of this.#server?.state().exits ?? []) sendJson(connection, { event: "exit", exit });
   }
@@ -260,7 +265,12 @@ class SupervisorWorker {
       Bun.gc(true);
       this.#collectedAfter = this.#lastRequest;
     }
-    this.#loop.after(alone ? LINGER_ALONE : CHECK_EVERY, () => this.#checkIdle());
+    this.#checkAfter(alone ? LINGER_ALONE : CHECK_EVERY);
+  }
+
+  #checkAfter(milliseconds: number): void {
+    this.#cancelCheck();
+    this.#cancelCheck = this.#loop.after(milliseconds, () => this.#checkIdle());
   }
 
   #removeIdleKeepers(): void {
