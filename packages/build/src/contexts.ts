@@ -48,7 +48,7 @@ export class Contexts {
         return { root: join(this.#root, "empty"), identity: "empty", dispose() {} };
       case "git": {
         const root = await this.#git.checkout({ url: context.url, keepGitDir: false }, signal);
-        return { root, identity: context.url.replace(/#.*$/, ""), dispose() {} };
+        return { root, identity: context.url.replace(/[#?].*$/, ""), dispose() {} };
       }
       case "tar": {
         const root = join(this.#root, "archives", randomId().slice(0, 24));

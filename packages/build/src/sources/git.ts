@@ -20,15 +20,39 @@ export interface GitReference {
   readonly subdirectory?: string;
 }
 
-/** `<remote>#<ref>:<subdirectory>`. */
+/** `<remote>#<ref>:<subdirectory>`, or `<remote>?ref=<ref>&subdir=<subdirectory>`. */
 export function parseGitReference(url: string): GitReference {
-  const hash = url.indexOf("#");
+  const [hash, query] = [url.indexOf("#"), url.indexOf("?")];
+  if (query >= 0 && (hash < 0 || query < hash)) return readQuery(url, { query, hash });
   if (hash < 0) return { remote: url };
   const [ref = "", subdirectory = ""] = url.slice(hash + 1).split(":", 2);
-  if (ref.startsWith("-") || subdirectory.split("/").includes("..")) {
-    throw new SlipwayError("invalid", `invalid git reference '${url.slice(hash).slice(0, 200)}'`);
+  return referenceOf(url.slice(0, hash), ref, subdirectory);
+}
+
+function readQuery(url: string, { query, hash }: { readonly query: number; readonly hash: number }): GitReference {
+  if (hash >= 0) {
+    throw new SlipwayError("invalid", `${url.slice(0, 200)}: a git URL has ?ref= or #ref, not both`);
   }
-  return { remote: url.slice(0, hash), ...(ref && { ref }), ...(subdirectory && { subdirectory }) };
+  let [ref, subdirectory] = ["", ""];
+  for (const [name, value] of new URLSearchParams(url.slice(query + 1))) {
+    if (name === "subdir") subdirectory = value.replace(/^\/+/, "");
+    else if (name === "ref") ref = value;
+    else if (name === "branch") ref = `refs/heads/${value}`;
+    else if (name === "tag") ref = `refs/tags/${value}`;
+    else {
+      throw new SlipwayError("not-implemented", `the git URL's parameter ${name.slice(0, 50)} is not built yet`, {
+        hint: "There are ref, branch, tag and subdir; a commit is written #COMMIT or ?ref=COMMIT, its check ADD --checksum.",
+      });
+    }
+  }
+  return referenceOf(url.slice(0, query), ref, subdirectory);
+}
+
+function referenceOf(remote: string, ref: string, subdirectory: string): GitReference {
+  if (ref.startsWith("-") || subdirectory.split("/").includes("..")) {
+    throw new SlipwayError("invalid", `invalid git reference '${`${ref}:${subdirectory}`.slice(0, 200)}'`);
+  }
+  return { remote, ...(ref && { ref }), ...(subdirectory && { subdirectory }) };
 }
 
 /** Checkouts of git repositories, one directory for each commit, made by the system's git. */
