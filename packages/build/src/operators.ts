@@ -9,6 +9,7 @@ import { placed } from "./plan/errors.ts";
 import { type Result, type RootResult, rootOf } from "./result.ts";
 import type { BuildSession } from "./session.ts";
 import type { Operators, Work } from "./solver.ts";
+import { authorizationFor } from "./sources/http-secrets.ts";
 
 /** Milliseconds after which a step that is not there yet is taken to be running. */
 const AHEAD = 10;
@@ -153,12 +154,15 @@ export class BuildOperators implements Operators<Result>, AsyncDisposable {
       }
       case "http": {
         const { downloads } = this.#session.services;
+        const authorization = authorizationFor(operation.url, this.#session.secrets);
         const run = async (own: AbortSignal): Promise<Result> => ({
           kind: "files",
-          tree: await downloads.fetch(operation, own),
+          tree: await downloads.fetch({ ...operation, ...(authorization !== undefined && { authorization }) }, own),
           step,
         });
-        return { key: `http ${operationDigest(operation)}`, run };
+        // What one build may fetch with its secrets is not for another that runs at the same time.
+        const own = authorization === undefined ? "" : ` ${this.#session.lease.id}`;
+        return { key: `http ${operationDigest(operation)}${own}`, run };
       }
       case "git": {
         signal.throwIfAborted();

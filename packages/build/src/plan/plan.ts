@@ -43,7 +43,7 @@ export class Planner {
     this.request = request;
     const word = (text: string, variables: StageVariables) => this.#expandWord(text, variables);
     this.#globals = readGlobalArgs(request, word);
-    this.epoch = readEpoch(request.buildArgs, this.#globals);
+    this.epoch = readEpoch(request, this.#globals);
   }
 
   plan(): Plan {

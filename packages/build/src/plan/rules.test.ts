@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { chownSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { parseGitReference } from "../sources/git.ts";
 import { BASE, Testbed } from "../testbed.test.ts";
 
 let bed: Testbed;
@@ -123,4 +124,58 @@ test("--unpack unpacks a download, and a sha512 checksum is one", async () => {
   } finally {
     server.stop(true);
   }
+});
+
+test("a download gets the secret for its host, and no other host does", async () => {
+  const seen: (string | null)[] = [];
+  const other = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: (request) => {
+      seen.push(request.headers.get("authorization"));
+      return new Response("moved");
+    },
+  });
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: (request) => {
+      seen.push(request.headers.get("authorization"));
+      if (new URL(request.url).pathname === "/away") return Response.redirect(`http://127.0.0.1:${other.port}/f`);
+      return new Response("file");
+    },
+  });
+  try {
+    const host = `127.0.0.1:${server.port}`;
+    const add = (path: string) => `FROM scratch\nADD http://${host}/${path} /f\n`;
+    const secret = (id: string, value: string) => ({ secrets: new Map([[id, Buffer.from(value)]]) });
+    await bed.build(context, add("a"), secret(`HTTP_AUTH_TOKEN_${host}`, "token\n"));
+    await bed.build(context, add("b"), secret(`HTTP_AUTH_HEADER_${host}`, "Basic abc"));
+    await bed.build(context, add("c"), secret("HTTP_AUTH_TOKEN_example.com", "token"));
+    await bed.build(context, add("away"), secret(`HTTP_AUTH_TOKEN_${host}`, "token"));
+    expect(seen).toEqual(["Bearer token", "Basic abc", null, "Bearer token", null]);
+  } finally {
+    server.stop(true);
+    other.stop(true);
+  }
+});
+
+test("SOURCE_DATE_EPOCH from a context or a stage says that it is not built", async () => {
+  for (const value of ["context", "made"]) {
+    const file = `FROM ${BASE} AS made\nRUN true\n`;
+    const { error } = await bed.failure(context, file, { buildArgs: { SOURCE_DATE_EPOCH: value } });
+    expect(error.code).toBe("not-implemented");
+    expect(error.hint).toContain("seconds since 1970");
+  }
+});
+
+test("git URLs with parameters", () => {
+  const remote = "https://example.com/r.git";
+  expect(parseGitReference(`${remote}?ref=v1&subdir=a/b`)).toEqual({ remote, ref: "v1", subdirectory: "a/b" });
+  expect(parseGitReference(`${remote}?branch=main`)).toEqual({ remote, ref: "refs/heads/main" });
+  expect(parseGitReference(`${remote}?tag=v2`)).toEqual({ remote, ref: "refs/tags/v2" });
+  expect(() => parseGitReference(`${remote}?submodules=false`)).toThrow("not built yet");
+  expect(() => parseGitReference(`${remote}?ref=a#b`)).toThrow("not both");
+  expect(() => parseGitReference(`${remote}?ref=--upload-pack=x`)).toThrow("invalid git reference");
+  expect(() => parseGitReference(`${remote}?subdir=../up`)).toThrow("invalid git reference");
 });

@@ -25,7 +25,13 @@ export class Downloads {
 
   /** `checksum` is a digest that the content must have: what is here already is then not asked for. */
   async fetch(
-    source: { readonly url: string; readonly fileName: string; readonly checksum?: string },
+    source: {
+      readonly url: string;
+      readonly fileName: string;
+      readonly checksum?: string;
+      /** A header; it is sent to no other host that a redirection may lead to. */
+      readonly authorization?: string;
+    },
     signal: AbortSignal,
   ): Promise<SingleFile> {
     const wanted = source.checksum;
@@ -37,7 +43,7 @@ export class Downloads {
     const known = this.#known(source.url);
     if (known !== undefined && wanted !== undefined && (await this.#has(known, wanted)))
       return this.#file(source.fileName, known);
-    const response = await request(source.url, known, signal);
+    const response = await request(source, known, signal);
     if (response.status === 304 && known !== undefined) {
       await this.#check(source.url, known, wanted);
       return this.#file(source.fileName, known);
@@ -113,8 +119,12 @@ export class Downloads {
   }
 }
 
-async function request(url: string, known: DownloadRow | undefined, signal: AbortSignal): Promise<Response> {
-  const headers: Record<string, string> = {};
+async function request(
+  { url, authorization }: { readonly url: string; readonly authorization?: string },
+  known: DownloadRow | undefined,
+  signal: AbortSignal,
+): Promise<Response> {
+  const headers: Record<string, string> = authorization === undefined ? {} : { authorization };
   if (known?.etag) headers["if-none-match"] = known.etag;
   else if (known?.last_modified) headers["if-modified-since"] = known.last_modified;
   try {
