@@ -1,7 +1,7 @@
 import type { KeyedLock, Logger } from "@slipway/base";
 import type { Networks } from "@slipway/network";
 import type { LogPolicy, Supervisor } from "@slipway/runtime";
-import type { Image, Store } from "@slipway/store";
+import type { Store } from "@slipway/store";
 import type { ContainerEntry, ContainerIndex } from "./container-index.ts";
 import type { ContainerPaths } from "./container-paths.ts";
 import type { EventLog } from "./event-log.ts";
@@ -40,9 +40,4 @@ export function publishContainerEvent(
     id: entry.id,
     attributes: { ...labels, image, name: entry.name, ...attributes },
   });
-}
-
-/** The image that a container was made from, if it is still there. */
-export function imageOf(context: Pick<ContainerContext, "store">, entry: ContainerEntry): Image | undefined {
-  return context.store.images.get(entry.definition.imageId);
 }

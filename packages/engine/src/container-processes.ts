@@ -1,41 +1,10 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { errnoOf, SlipwayError } from "@slipway/base";
+import { SlipwayError } from "@slipway/base";
+import { Cgroup, cgroupsPath } from "@slipway/runtime";
+import type { ContainerDefinition } from "./container-table.ts";
 
-/** The process IDs of a container, in the host's numbers, by the control group of its first process. */
-export function containerProcesses(pid: number): Set<number> {
-  const path = cgroupOf(pid);
-  if (path === undefined) return new Set([pid]);
-  const pids = new Set<number>();
-  collect(path, pids);
-  return pids;
-}
-
-/** A group that the runtime made for this container alone: of version 2, or of a hierarchy of version 1. */
-function cgroupOf(pid: number): string | undefined {
-  const lines = readFileSync(`/proc/${pid}/cgroup`, "utf8").trim().split("\n");
-  for (const wanted of ["pids", "devices", "memory", ""]) {
-    for (const line of lines) {
-      const [, controllers = "", path = "/"] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
-      if (path === "/" || !controllers.split(",").includes(wanted)) continue;
-      return join("/sys/fs/cgroup", controllers === "" ? "" : controllers, path);
-    }
-  }
-  return undefined;
-}
-
-function collect(directory: string, pids: Set<number>): void {
-  try {
-    for (const line of readFileSync(join(directory, "cgroup.procs"), "utf8").split("\n")) {
-      if (line !== "") pids.add(Number(line));
-    }
-    for (const entry of readdirSync(directory, { withFileTypes: true })) {
-      if (entry.isDirectory()) collect(join(directory, entry.name), pids);
-    }
-  } catch (error) {
-    // A group ends with its last process.
-    if (errnoOf(error) !== "ENOENT" && errnoOf(error) !== "ENODEV") throw error;
-  }
+/** The process IDs of a container, in the host's numbers. */
+export function containerProcesses({ id, hostConfig }: Pick<ContainerDefinition, "id" | "hostConfig">): Set<number> {
+  return new Set(new Cgroup(cgroupsPath(id, hostConfig.CgroupParent || undefined)).processes());
 }
 
 export interface ProcessTable {

@@ -1,4 +1,4 @@
-import { errorMessage, isError, parseDuration, SlipwayError, shortId } from "@slipway/base";
+import { errorMessage, isError, SlipwayError, shortId } from "@slipway/base";
 import {
   type ExitRecord,
   type LogQuery,
@@ -281,7 +281,7 @@ export class ContainerService {
 
   top(nameOrId: string, psArgs: string): Promise<ProcessTable> {
     const entry = this.#running(nameOrId);
-    return processTable(containerProcesses(entry.state.pid), psArgs);
+    return processTable(containerProcesses(entry.definition), psArgs);
   }
 
   async list(options: {
@@ -306,7 +306,7 @@ export class ContainerService {
   async prune(filters: Filters): Promise<{ readonly removed: readonly string[]; readonly freedBytes: number }> {
     checkFilters(filters, ["label", "label!", "until"]);
     const { index, now, store, lock } = this.#context;
-    const until = untilFilter(filters, now(), parseDuration);
+    const until = untilFilter(filters, now());
     const removed: string[] = [];
     let freedBytes = 0;
     for (const entry of index.all()) {

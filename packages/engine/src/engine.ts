@@ -1,7 +1,6 @@
-import { existsSync } from "node:fs";
 import { errorMessage, KeyedLock, type Logger, randomId, shortId } from "@slipway/base";
 import type { Networks } from "@slipway/network";
-import type { ExitRecord, LogPolicy, Supervisor } from "@slipway/runtime";
+import { cgroupVersion, type ExitRecord, type LogPolicy, type Supervisor } from "@slipway/runtime";
 import type { Root, Store } from "@slipway/store";
 import type { ContainerContext } from "./container-context.ts";
 import { ContainerIndex } from "./container-index.ts";
@@ -74,7 +73,7 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
   const now = options.now ?? Date.now;
   const events = new EventLog(now);
   const index = new ContainerIndex(new ContainerTable(store.database));
-  const cgroupVersion = existsSync("/sys/fs/cgroup/cgroup.controllers") ? 2 : 1;
+  const version = cgroupVersion();
   const volumes = new VolumeService({
     database: store.database,
     root: store.paths.volumes,
@@ -95,7 +94,7 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
     lock: new KeyedLock(),
     cleanups: new PendingWork(),
     logPolicy: options.logPolicy,
-    cgroupVersion,
+    cgroupVersion: version,
     now,
   };
   store.addRoots("engine", () => containerRoots(index));
@@ -127,7 +126,7 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
       .filter(({ endpoints }) => endpoints.some((endpoint) => endpoint.networkId === networkId))
       .map((entry) => viewOf(context, entry));
   const system = new SystemService<CacheEntry>({
-    ...{ store, events, containers, images, volumes, cgroupVersion },
+    ...{ store, events, containers, images, volumes, cgroupVersion: version },
     cacheUsage: options.cacheUsage,
     id: engineId(store),
     version: options.version,

@@ -1,4 +1,4 @@
-import { nearest, SlipwayError } from "@slipway/base";
+import { nearest, parseDuration, SlipwayError } from "@slipway/base";
 
 /** Query filters as the API sends them: each name with the values that are allowed, any of which may match. */
 export type Filters = Readonly<Record<string, readonly string[]>>;
@@ -79,11 +79,7 @@ function isHarmless(pattern: string): boolean {
  * The `until` filter of prune commands in milliseconds since the epoch: a duration back from now (`24h`), seconds since the
  * epoch, or a date. Throws `invalid`.
  */
-export function untilFilter(
-  filters: Filters,
-  now: number,
-  parseDuration: (text: string) => number,
-): number | undefined {
+export function untilFilter(filters: Filters, now: number): number | undefined {
   const values = filterValues(filters, "until");
   if (values === undefined) return undefined;
   if (values.length > 1) throw new SlipwayError("invalid", "more than one until filter specified");

@@ -1,4 +1,3 @@
-import { parseDuration } from "@slipway/base";
 import { familiarName, familiarReference, parseReference, withDefaultTag } from "@slipway/oci";
 import type { Image, ImageStore } from "@slipway/store";
 import { booleanFilter, checkFilters, type Filters, filterValues, labelsMatch, untilFilter } from "./filters.ts";
@@ -13,7 +12,7 @@ export function selectImages(images: Pick<ImageStore, "list" | "resolve">, filte
   const references = filterValues(filters, "reference");
   const before = edge(images, filterValues(filters, "before"), Math.min);
   const since = edge(images, filterValues(filters, "since"), Math.max);
-  const until = untilFilter(filters, now, parseDuration);
+  const until = untilFilter(filters, now);
   return images
     .list()
     .filter((image) => {

@@ -1,11 +1,27 @@
 /** Containers, images, volumes and networks as services. It knows nothing of HTTP, of builds or of the command line. */
-export type { RunWatcher } from "./container-service.ts";
-export { ContainerService } from "./container-service.ts";
+export { ContainerService, type RunWatcher } from "./container-service.ts";
 export type { ContainerListItem } from "./container-view.ts";
 export { type CloseOptions, createEngine, type Engine, type EngineOptions } from "./engine.ts";
 export { EventLog } from "./event-log.ts";
 export { ExecService } from "./exec-service.ts";
-export type * from "./faces.ts";
+export type {
+  Container,
+  ContainerConfig,
+  ContainerEndpoint,
+  ContainerMount,
+  ContainerState,
+  ContainerStatus,
+  CreateContainer,
+  EngineEvent,
+  ExecConfig,
+  ExecState,
+  HealthProbe,
+  HealthState,
+  HostConfig,
+  MountPoint,
+  PortBinding,
+  Volume,
+} from "./faces.ts";
 export type { Filters } from "./filters.ts";
 export { type ImageHistoryItem, ImageService } from "./image-service.ts";
 export { NetworkService } from "./network-service.ts";

@@ -1,7 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { mkdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
-import { errnoOf, isError, KeyedLock, nearest, parseDuration, randomId, SlipwayError } from "@slipway/base";
+import { errnoOf, isError, KeyedLock, nearest, randomId, SlipwayError } from "@slipway/base";
 import { directorySize } from "./directory-size.ts";
 import type { EventLog } from "./event-log.ts";
 import type { Volume } from "./faces.ts";
@@ -126,7 +126,7 @@ export class VolumeService {
   async prune(filters: Filters): Promise<{ readonly removed: readonly string[]; readonly freedBytes: number }> {
     checkFilters(filters, PRUNE_FILTERS);
     const all = booleanFilter(filters, "all") ?? false;
-    const until = untilFilter(filters, this.#deps.now(), parseDuration);
+    const until = untilFilter(filters, this.#deps.now());
     const removed: string[] = [];
     let freedBytes = 0;
     for (const volume of this.#all()) {
