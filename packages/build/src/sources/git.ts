@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs"
 import { join } from "node:path";
 import { SlipwayError } from "@slipway/base";
 import { IgnoreMatcher } from "@slipway/dockerfile";
+import { lstatNs, resolveInRoot } from "@slipway/sys";
 import { ContextDirectory } from "./context-directory.ts";
 import type { FileTree } from "./file-tree.ts";
 import type { HashPool } from "./hash-pool.ts";
@@ -83,9 +84,7 @@ export class GitCheckouts {
     }
     const path = join(this.#root, hashOf(`${remote} ${commit} ${source.keepGitDir}`));
     if (!existsSync(path)) await this.#clone({ remote, commit, ref, path, keepGitDir: source.keepGitDir }, signal);
-    const inside = subdirectory === undefined ? path : join(path, subdirectory);
-    if (!existsSync(inside)) throw new SlipwayError("not-found", `${source.url}: no directory ${subdirectory}`);
-    return inside;
+    return subdirectory === undefined ? path : directoryIn(path, subdirectory, source.url);
   }
 
   /** Made under another name: a crash leaves no half checkout that looks complete. */
@@ -113,6 +112,17 @@ export class GitCheckouts {
       throw error;
     }
   }
+}
+
+/** A repository is somebody else's: its links are followed inside it, never to files of this machine. */
+function directoryIn(checkout: string, subdirectory: string, url: string): string {
+  try {
+    const inside = resolveInRoot(checkout, subdirectory);
+    if (lstatNs(inside)?.kind === "dir") return inside;
+  } catch {
+    // Nothing there, or a link that leads nowhere.
+  }
+  throw new SlipwayError("not-found", `${url}: no directory ${subdirectory}`);
 }
 
 async function resolveCommit(remote: string, ref: string | undefined, signal: AbortSignal): Promise<string> {

@@ -117,6 +117,12 @@ describe("git", () => {
     });
     expect(tree.get("sub/f")?.text).toBe("one\n");
     expect(tree.has(".git")).toBe(false);
+    // A repository is somebody else's: its links must not lead to our files.
+    await Bun.$`ln -s /etc out && ln -s sub in && git add . && git commit -qm links`.cwd(repository).quiet();
+    const out = bed.files("", "FROM scratch\nCOPY . /\n", { context: { kind: "git", url: `${url}#:out` } });
+    expect(String(await out.catch((error: unknown) => error))).toContain("no directory out");
+    const inside = await bed.files("", "FROM scratch\nCOPY . /\n", { context: { kind: "git", url: `${url}#:in` } });
+    expect(inside.get("f")?.text).toBe("two\n");
     const sub = await bed.files("", "FROM scratch\nCOPY . /\n", { context: { kind: "git", url: `${url}#:sub` } });
     expect(sub.get("f")?.text).toBe("two\n");
   });
