@@ -1,5 +1,5 @@
 import type { EngineClient } from "../client/engine-client.ts";
-import { ApiError } from "../errors.ts";
+import { ApiError, ExitError } from "../errors.ts";
 import type { Io } from "../io.ts";
 
 /** Signals that mean the container, not us. Others are the runtime's (SIGCHLD, SIGPIPE, SIGURG) or cannot be caught. */
@@ -17,10 +17,25 @@ const FORWARDED: readonly NodeJS.Signals[] = [
   "SIGTTOU",
 ];
 
-/** Sends the signals that we get on to the container; the returned function ends that. */
-export function forwardSignals(client: EngineClient, id: string, io: Io): () => void {
+/** So many SIGINT and SIGTERM end us in any case: the first process of a container ignores those it has no handler for. */
+const ENOUGH = 3;
+
+export interface SignalProxy {
+  /** Rejects with `ExitError` when somebody insists on our end. */
+  readonly forced: Promise<never>;
+  end(): void;
+}
+
+/** Sends the signals that we get on to the container. */
+export function forwardSignals(client: EngineClient, id: string, io: Io): SignalProxy {
+  const { promise: forced, reject } = Promise.withResolvers<never>();
+  forced.catch(() => {});
+  let asked = 0;
   const undo = FORWARDED.map((signal) =>
     io.onSignal(signal, () => {
+      if ((signal === "SIGINT" || signal === "SIGTERM") && ++asked === ENOUGH) {
+        reject(new ExitError(1, "\ngot 3 SIGTERM/SIGINTs, forcefully exiting"));
+      }
       client.send("POST", `/containers/${id}/kill`, { query: { signal: signal.slice(3) } }).catch((error: unknown) => {
         if (!(error instanceof ApiError)) return;
         // It has ended a moment ago: nothing to tell.
@@ -29,7 +44,10 @@ export function forwardSignals(client: EngineClient, id: string, io: Io): () => 
       });
     }),
   );
-  return () => {
-    for (const end of undo) end();
+  return {
+    forced,
+    end: () => {
+      for (const end of undo) end();
+    },
   };
 }

@@ -33,10 +33,11 @@ export const attach = command({
     ]);
     const status = exit.json() as Promise<{ StatusCode?: number }>;
     status.catch(() => {});
-    const unproxy = flags["sig-proxy"] && !config.Tty ? forwardSignals(client, id, io) : undefined;
+    const proxy = flags["sig-proxy"] && !config.Tty ? forwardSignals(client, id, io) : undefined;
     const unfollow = config.Tty ? followTerminalSize(client, `/containers/${id}`, io) : undefined;
-    const end = await copyStreams({ io, connection, stdin, tty: config.Tty, detachKeys }).finally(() => {
-      unproxy?.();
+    const copy = copyStreams({ io, connection, stdin, tty: config.Tty, detachKeys });
+    const end = await Promise.race(proxy === undefined ? [copy] : [copy, proxy.forced]).finally(() => {
+      proxy?.end();
       unfollow?.();
     });
     // An error, unlike in `run`: so Docker has it.

@@ -131,6 +131,16 @@ test("signals go to the container, but not with a terminal", async () => {
   void done;
 });
 
+test("the third SIGINT ends us although the container goes on", async () => {
+  await using engine = await StreamingEngine.start(join(directory, `${sockets++}.sock`), { echo: true });
+  const io = new TestIo({ env: { DOCKER_HOST: `unix://${engine.socket}` } });
+  const done = runCli(["run", "busybox"], io);
+  while (!engine.lines().some((line) => line.includes("/start"))) await Bun.sleep(1);
+  for (let i = 0; i < 3; i++) io.signal("SIGINT");
+  expect(await done).toBe(1);
+  expect(io.stderr.text).toContain("got 3 SIGTERM/SIGINTs, forcefully exiting");
+});
+
 test("--cidfile is written, and an existing one is refused", async () => {
   const path = join(directory, "cid");
   await run(["run", "-d", "--cidfile", path, "busybox"]);

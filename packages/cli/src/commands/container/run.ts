@@ -50,9 +50,10 @@ export const run = command({
         return 0;
       }
       const detachKeys = parseDetachKeys(await detachKeysOf(flags["detach-keys"], session));
-      return await runAttached({ client, id, streams, tty: flags.tty, remove: flags.rm, detachKeys, session });
+      const attachedRun = runAttached({ client, id, streams, tty: flags.tty, remove: flags.rm, detachKeys, session });
+      return await (proxy === undefined ? attachedRun : Promise.race([attachedRun, proxy.forced]));
     } finally {
-      proxy?.();
+      proxy?.end();
     }
   },
 });

@@ -81,10 +81,10 @@ async function startAttached(
     const code = startStatus(error);
     throw new ExitError(code === 125 ? 1 : code, error.message);
   }
-  const unproxy = config.Tty ? undefined : forwardSignals(client, id, io);
+  const proxy = config.Tty ? undefined : forwardSignals(client, id, io);
   const unfollow = config.Tty ? followTerminalSize(client, `/containers/${id}`, io) : undefined;
-  const end = await copy.finally(() => {
-    unproxy?.();
+  const end = await Promise.race(proxy === undefined ? [copy] : [copy, proxy.forced]).finally(() => {
+    proxy?.end();
     unfollow?.();
   });
   return end === "detached" ? 0 : ((await status).StatusCode ?? 0);
