@@ -56,6 +56,17 @@ describe("run", () => {
     );
   });
 
+  test("--mac-address, which newer clients send beside the network that they call default", async () => {
+    const address = ["cat", "/sys/class/net/eth0/address"];
+    expect(await ok("run", "--rm", "--mac-address", "02:42:ac:11:00:99", BASE, ...address)).toBe("02:42:ac:11:00:99");
+  });
+
+  test("--cidfile, and the host's queues and shared memory by --ipc host", async () => {
+    const file = join(engine.root, "docker-cid");
+    await ok("run", "--rm", "--ipc", "host", "--cidfile", file, BASE, "ls", "/dev/mqueue", "/dev/shm");
+    expect(readFileSync(file, "utf8")).toMatch(/^[0-9a-f]{64}$/);
+  });
+
   test("-it in a terminal", async () => {
     const screen = await inTerminal(`docker run --rm -it ${BASE} sh`, "tty; exit 3\\n");
     expect(screen).toContain("/dev/pts/0");

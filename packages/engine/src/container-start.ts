@@ -209,7 +209,8 @@ async function connectOnce(
   wanted: { readonly network: string; readonly ports: readonly PublishedPort[] },
 ): Promise<Connection> {
   const { config, hostConfig, networks } = entry.definition;
-  const settings = networks[wanted.network] ?? networks[hostConfig.NetworkMode ?? ""];
+  // Docker's client calls the network of those who name none "default".
+  const settings = networks[wanted.network] ?? networks[hostConfig.NetworkMode ?? ""] ?? networks.default;
   const mac = settings?.mac ?? config.MacAddress;
   const sandbox = await context.networks.connect({
     containerId: entry.id,

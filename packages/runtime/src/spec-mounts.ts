@@ -74,7 +74,8 @@ function sysMount(network: Namespace, options: string[]): SpecMount {
 function communicationMounts(input: SpecInput, hardened: string[]): SpecMount[] {
   if (input.namespaces.ipc === "host") {
     return [
-      { destination: "/dev/mqueue", type: "bind", source: "/dev/mqueue", options: ["rbind", ...hardened] },
+      // The file system belongs to the namespace, so a new mount shows the machine's queues too, also where it has none.
+      { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: hardened },
       { destination: "/dev/shm", type: "bind", source: "/dev/shm", options: ["rbind", ...hardened] },
     ];
   }

@@ -143,6 +143,8 @@ describe("a specification", () => {
     expect(spec.linux.namespaces).toEqual([{ type: "mount" }, { type: "network", path: "/x" }]);
     expect(spec).not.toHaveProperty("hostname");
     expect(spec.mounts.find((mount) => mount.destination === "/dev/shm")).toMatchObject({ type: "bind" });
+    // A machine need not have it mounted.
+    expect(spec.mounts.find((mount) => mount.destination === "/dev/mqueue")).toMatchObject({ type: "mqueue" });
   });
 
   test("puts a user's mount in place of the default, and parents before children", () => {
