@@ -19,7 +19,7 @@ afterEach(async () => {
   for (const { container } of await containers.list({ all: true, size: false, filters: {} })) {
     await containers.remove(container.id, { force: true, volumes: true });
   }
-  await fixture.engine.close();
+  await fixture.engine.idle();
   expect(mountsBelow(fixture.root)).toEqual([]);
 });
 
@@ -107,7 +107,7 @@ test("a container that removes itself is gone when that is reported, also after 
   await supervisor.exit(id, 7);
   expect(await removed).toEqual({ exitCode: 7 });
   await expect(containers.inspect(id)).rejects.toMatchObject({ code: "not-found" });
-  await fixture.engine.close();
+  await fixture.engine.idle();
   expect(actions(id)).toEqual(["create", "start", "die", "destroy"]);
   supervisor.failure = new SlipwayError("invalid", "no");
   const other = await containers.create(containerOf(["true"], { AutoRemove: true }));

@@ -45,6 +45,8 @@ export interface RunWatcher {
 export class ContainerService {
   readonly #context: ContainerContext;
   readonly #watcher: RunWatcher;
+  /** The engine ends: what waits for its restart is started by the next one. */
+  #ending = false;
 
   constructor(context: ContainerContext, watcher: RunWatcher) {
     this.#context = context;
@@ -80,12 +82,13 @@ export class ContainerService {
 
   /** Starts the container by its policy after a while, in milliseconds. */
   scheduleRestart(entry: ContainerEntry, delay: number): void {
+    if (this.#ending) return;
     const timer = setTimeout(() => void this.#restartByPolicy(entry), delay);
     entry.restart = { delay, cancel: () => clearTimeout(timer) };
   }
 
   async #restartByPolicy(entry: ContainerEntry): Promise<void> {
-    if (entry.state.status !== "restarting") return;
+    if (this.#ending || entry.state.status !== "restarting") return;
     try {
       await this.#run(entry, false);
     } catch (error) {
@@ -101,6 +104,7 @@ export class ContainerService {
 
   /** At the engine's end: nothing is started by itself any more, health is no longer looked after. */
   stopWatching(): void {
+    this.#ending = true;
     for (const entry of this.#context.index.all()) {
       entry.restart?.cancel();
       this.#watcher.onEnd(entry);

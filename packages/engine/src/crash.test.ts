@@ -47,7 +47,7 @@ async function problemsOf({ engine, store, root, execRoot }: Fixture): Promise<s
 /** A container may end just while it is looked at, and is being cleaned up then. */
 async function settledProblems(fixture: Fixture): Promise<string[]> {
   for (let attempt = 0; ; attempt++) {
-    await fixture.engine.close();
+    await fixture.engine.idle();
     const problems = await problemsOf(fixture);
     if (problems.length === 0 || attempt === 20) return problems;
     await Bun.sleep(50);

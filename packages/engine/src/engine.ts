@@ -60,6 +60,8 @@ export interface Engine<CacheEntry> {
    * policies. Call once, before the first request is answered.
    */
   restore(): Promise<void>;
+  /** Resolves when nothing goes on that nobody waits for: clean-ups, starts by policies with the engine's start. */
+  idle(): Promise<void>;
   /**
    * Ends the engine's own work; store, supervisor and networks are the caller's to close. Containers go on running unless
    * `stopContainers`. Clean-ups under way are finished.
@@ -133,13 +135,19 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
     runtime: options.runtime,
     debug: options.debug ?? false,
   });
+  const idle = async (): Promise<void> => {
+    await starts.idle();
+    await context.cleanups.idle();
+  };
   return {
     ...{ containers, execs, images, volumes, system, events },
     networks: new NetworkService({ networks, attached }),
     restore: async () => restored.resolve(await restore(context, containers, starts)),
-    close: async (close = {}) => {
+    idle,
+    close: async (options = {}) => {
       await starts.idle();
-      await closeEngine(context, containers, close);
+      await closeEngine(context, containers, options);
+      await idle();
     },
   };
 }
@@ -200,5 +208,4 @@ async function closeEngine(
     const timeout = options.timeout ?? 10;
     await Promise.all(running.map((entry) => containers.shutDown(entry.id, timeout)));
   }
-  await context.cleanups.idle();
 }

@@ -15,7 +15,7 @@ async function statusOf(fixture: Fixture, id: string) {
 }
 
 /** Waits until the containers that a policy starts with the engine have been started. */
-const settled = (fixture: Fixture): Promise<void> => fixture.engine.close();
+const settled = (fixture: Fixture): Promise<void> => fixture.engine.idle();
 
 test("what runs on while no engine is there is found again, with its network and its mount", async () => {
   const supervisor = new ScriptedSupervisor();
@@ -36,7 +36,7 @@ test("an end during the absence is recorded once, with its code; one that nobody
   const seen = await start(first, ["a"]);
   const unseen = await start(first, ["b"]);
   const restarted = await start(first, ["c"], { RestartPolicy: { Name: "on-failure" } });
-  await first.engine.close();
+  await first.engine.idle();
   await supervisor.close();
   await supervisor.exit(seen, 4);
   await supervisor.exit(restarted, 5);

@@ -28,7 +28,7 @@ async function clear(): Promise<void> {
   for (const { container } of await containers.list({ all: true, size: false, filters: {} })) {
     await containers.remove(container.id, { force: true, volumes: true });
   }
-  await fixture.engine.close();
+  await fixture.engine.idle();
 }
 
 interface Run {
@@ -129,7 +129,7 @@ test("what a container writes stays with it over a restart, and goes with it", a
   const { upper } = (await containers.inspect(id)).container.layers;
   expect(existsSync(join(upper, "mark"))).toBe(true);
   await containers.remove(id, { force: false, volumes: false });
-  await fixture.engine.close();
+  await fixture.engine.idle();
   expect(existsSync(upper)).toBe(false);
 });
 
