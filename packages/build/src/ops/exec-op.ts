@@ -137,6 +137,12 @@ async function runExec(step: ExecStep & { readonly lease: Lease }, signal: Abort
     throw new SlipwayError("forbidden", "RUN --security=insecure is not allowed", { hint: "Remove the flag." });
   }
   await using scope = new Scope();
+  // The first of a daemon makes the bridge, and the first on an image its trees: neither waits for the other.
+  const taking = networks.take(
+    { mode: operation.network, hostname: HOSTNAME, extraHosts: operation.extraHosts },
+    signal,
+  );
+  scope.defer(() => taking.then((taken) => taken.release()).catch(() => {}));
   const writable = await store.layers.prepare(root.chainId, lease);
   let kept = false;
   scope.defer(() => (kept ? undefined : store.layers.discard(writable)));
@@ -146,11 +152,7 @@ async function runExec(step: ExecStep & { readonly lease: Lease }, signal: Abort
   scope.defer(() => rmSync(bundle, { recursive: true, force: true }));
   const { mode, uid, gid } = stateOf(writable.upper);
   const view = await store.layers.view(root.chainId, signal);
-  const network = await networks.take(
-    { mode: operation.network, hostname: HOSTNAME, extraHosts: operation.extraHosts },
-    signal,
-  );
-  scope.defer(() => network.release());
+  const network = await taking;
   const own = await makeStepMounts(operation.mounts, { session, inputs: step.inputs, bundle, scope, signal });
   const mounts = withFiles(own, { bundle, network, operation });
   const unmountRoot = mountRoot(writable, { bundle, view, points: mounts.points });
