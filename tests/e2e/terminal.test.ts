@@ -90,3 +90,15 @@ test("--cidfile holds the container's id", async () => {
   expect(readFileSync(file, "utf8")).toBe(await engine.ok("inspect", "-f", "{{.Id}}", "named"));
   expect(await engine.ok("inspect", "-f", "{{.HostConfig.ContainerIDFile}}", "named")).toBe(file);
 });
+
+test("a run whose engine ends says so, and ends with 125", async () => {
+  const run = engine.slipway(["run", "--name", "orphan", "--network", "none", BASE, "sh", "-c", "sleep 1000"]);
+  while ((await engine.ok("ps", "-q", "-f", "name=orphan")) === "") await Bun.sleep(5);
+  await engine.stopDaemon();
+  const output = await run;
+  expect(output.code).toBe(125);
+  expect(output.stderr).toContain("error waiting for container: unexpected EOF");
+  await engine.startDaemon();
+  expect(await engine.ok("ps", "-q", "-f", "name=orphan")).not.toBe("");
+  await engine.ok("rm", "-f", "orphan");
+}, 20_000);

@@ -154,11 +154,19 @@ export function report(error: unknown, io: Io): number {
   }
   if (error instanceof Error && error.name === "AbortError") return 130;
   if (isBrokenPipe(error)) return BROKEN_PIPE;
+  if (hasCode(error, "ECONNRESET")) {
+    io.stderr.write("The engine closed the connection: it has ended, or was restarted.\n");
+    return 1;
+  }
   io.stderr.write(`${PROGRAM}: ${error instanceof Error ? error.message : String(error)}\n`);
   if (io.env.SLIPWAY_DEBUG && error instanceof Error) io.stderr.write(`${error.stack}\n`);
   return 1;
 }
 
 function isBrokenPipe(error: unknown): boolean {
-  return (error as { code?: unknown } | undefined)?.code === "EPIPE";
+  return hasCode(error, "EPIPE");
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return (error as { code?: unknown } | undefined)?.code === code;
 }

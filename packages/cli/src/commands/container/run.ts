@@ -122,7 +122,12 @@ async function startContainer(client: EngineClient, id: string): Promise<void> {
 }
 
 async function exitStatus(response: Response): Promise<number> {
-  const result = (await response.json()) as { StatusCode?: number; Error?: { Message?: string } | null };
+  const result = await (response.json() as Promise<{ StatusCode?: number; Error?: { Message?: string } | null }>).catch(
+    () => {
+      // The engine has ended: the container's code is not known, and it may still run.
+      throw new ExitError(125, "error waiting for container: unexpected EOF", "The engine ended; see 'slipway ps -a'.");
+    },
+  );
   if (result.Error?.Message) throw new ExitError(125, result.Error.Message);
   return result.StatusCode ?? 0;
 }
