@@ -111,9 +111,9 @@ describe("skopeo", () => {
   );
 
   test("reads our content folder as an OCI layout", async () => {
-    const inspected = JSON.parse(
-      await skopeo("inspect", `oci:${engine.dataRoot}/content:slipway/base:latest`),
-    ) as { Layers: string[] };
+    const inspected = JSON.parse(await skopeo("inspect", `oci:${engine.dataRoot}/content:slipway/base:latest`)) as {
+      Layers: string[];
+    };
     expect(inspected.Layers).toHaveLength(1);
   });
 });
@@ -121,13 +121,7 @@ describe("skopeo", () => {
 describe("umoci", () => {
   test("unpacks an image from our content folder", async () => {
     const bundle = join(engine.root, "bundle");
-    const output = await run([
-      "umoci",
-      "unpack",
-      "--image",
-      `${engine.dataRoot}/content:slipway/base:latest`,
-      bundle,
-    ]);
+    const output = await run(["umoci", "unpack", "--image", `${engine.dataRoot}/content:slipway/base:latest`, bundle]);
     expect(output.stderr + output.stdout).not.toContain("FATA");
     expect((await run(["ls", join(bundle, "rootfs/bin/busybox")])).code).toBe(0);
   });
