@@ -48,15 +48,39 @@ const CONTAINER = [
   ),
   both(
     "container",
+    "commit",
+    "Make an image from a container",
+    async () => (await import("./commands/container/commit.ts")).commit,
+  ),
+  both(
+    "container",
+    "cp",
+    "Copy files between a container and this machine",
+    async () => (await import("./commands/container/cp.ts")).cp,
+  ),
+  both(
+    "container",
     "create",
     "Create a container without starting it",
     async () => (await import("./commands/container/create.ts")).create,
   ),
   both(
     "container",
+    "diff",
+    "Show changed files of a container",
+    async () => (await import("./commands/container/diff.ts")).diff,
+  ),
+  both(
+    "container",
     "exec",
     "Run a command in a running container",
     async () => (await import("./commands/container/exec.ts")).exec,
+  ),
+  both(
+    "container",
+    "export",
+    "Write a container's files to a tar archive",
+    async () => (await import("./commands/container/export.ts")).exportContainer,
   ),
   both("container", "kill", "Kill running containers", async () => (await import("./commands/container/life.ts")).kill),
   both(
@@ -173,10 +197,6 @@ const SYSTEM = [
 ];
 
 const LATER_AT_CONTAINER = [
-  absent("commit", "Make an image from a container", LATER),
-  absent("cp", "Copy files between a container and this machine", LATER),
-  absent("diff", "Show changed files of a container", LATER),
-  absent("export", "Write a container's files to a tar archive", LATER),
   absent("stats", "Show what containers use", LATER),
   absent("update", "Change limits of containers", LATER),
 ];

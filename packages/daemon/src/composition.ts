@@ -60,10 +60,11 @@ export async function compose(config: DaemonConfig, log: Logger, scope: Scope): 
   });
   scope.defer(() => engine.close({ stopContainers: !config.liveRestore, timeout: stopTimeout(config) }));
   await engine.restore();
-  const { containers, execs, images, volumes, networks: networkService, system } = engine;
+  const { containers, execs, files, images, volumes, networks: networkService, system } = engine;
   return {
     containers,
     execs,
+    files,
     images,
     volumes,
     networks: networkService,

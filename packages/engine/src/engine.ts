@@ -11,6 +11,7 @@ import { ContainerTable } from "./container-table.ts";
 import { viewOf } from "./container-view.ts";
 import { EventLog } from "./event-log.ts";
 import { ExecService } from "./exec-service.ts";
+import { FileService } from "./file-service.ts";
 import { HealthMonitor } from "./health-monitor.ts";
 import { ImageService } from "./image-service.ts";
 import { NetworkService } from "./network-service.ts";
@@ -49,6 +50,7 @@ export interface CloseOptions {
 export interface Engine<CacheEntry> {
   readonly containers: ContainerService;
   readonly execs: ExecService;
+  readonly files: FileService;
   readonly images: ImageService;
   readonly volumes: VolumeService;
   readonly networks: NetworkService;
@@ -141,6 +143,7 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
   };
   return {
     ...{ containers, execs, images, volumes, system, events },
+    files: new FileService(context, containers),
     networks: new NetworkService({ networks, attached }),
     restore: async () => restored.resolve(await restore(context, containers, starts)),
     idle,

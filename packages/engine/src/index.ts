@@ -1,4 +1,7 @@
 /** Containers, images, volumes and networks as services. It knows nothing of HTTP, of builds or of the command line. */
+export type { ContainerChange } from "./container-changes.ts";
+export type { CommitRequest } from "./container-commit.ts";
+export type { PathStat } from "./container-path.ts";
 export { ContainerService, type RunWatcher } from "./container-service.ts";
 export type { ContainerListItem } from "./container-view.ts";
 export { type CloseOptions, createEngine, type Engine, type EngineOptions } from "./engine.ts";
@@ -22,6 +25,7 @@ export type {
   PortBinding,
   Volume,
 } from "./faces.ts";
+export { FileService } from "./file-service.ts";
 export type { Filters } from "./filters.ts";
 export { type ImageHistoryItem, ImageService } from "./image-service.ts";
 export { NetworkService } from "./network-service.ts";

@@ -12,7 +12,7 @@ import type {
   Volume,
 } from "@slipway/engine";
 import type { NetworkInfo } from "@slipway/network";
-import type { HistoryEntry, ImageId } from "@slipway/oci";
+import type { HistoryEntry, ImageId, RunConfig } from "@slipway/oci";
 import type { LogQuery, LogRecord, StdioSession } from "@slipway/runtime";
 import type { Image } from "@slipway/store";
 
@@ -80,6 +80,60 @@ export interface ExecBackend {
     options: { readonly detach: boolean; readonly consoleSize?: { readonly rows: number; readonly columns: number } },
   ): Promise<StdioSession | undefined>;
   resize(execId: string, size: { readonly rows: number; readonly columns: number }): Promise<void>;
+}
+
+/** What lies at a path of a container. */
+export interface PathStat {
+  /** The last component, as the path names it. */
+  readonly name: string;
+  readonly stat: {
+    readonly kind: "file" | "dir" | "symlink" | "char" | "block" | "fifo" | "socket";
+    /** Octal 0o7777. */
+    readonly mode: number;
+    /** Bytes. */
+    readonly size: number;
+    /** Nanoseconds since the epoch. */
+    readonly mtime: bigint;
+  };
+  /** Where a link leads; empty for what is none. */
+  readonly linkTarget: string;
+}
+
+/** The files of containers, running or not. Paths that are missing throw `not-found`. */
+export interface FileBackend {
+  stat(nameOrId: string, path: string): Promise<PathStat>;
+  /** A tar of a file or a tree. The iterable must be read to its end, or ended, unless the signal fires. */
+  archive(
+    nameOrId: string,
+    path: string,
+    options: { readonly signal: AbortSignal },
+  ): Promise<{ readonly stat: PathStat; readonly tar: AsyncIterable<Uint8Array> }>;
+  extract(
+    nameOrId: string,
+    path: string,
+    tar: ReadableStream<Uint8Array>,
+    options: {
+      readonly copyUidGid: boolean;
+      readonly noOverwriteDirNonDir: boolean;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<void>;
+  changes(
+    nameOrId: string,
+  ): Promise<readonly { readonly path: string; readonly kind: "modified" | "added" | "deleted" }[]>;
+  export(nameOrId: string, options: { readonly signal: AbortSignal }): Promise<AsyncIterable<Uint8Array>>;
+  commit(
+    nameOrId: string,
+    request: {
+      readonly repository?: string;
+      readonly tag?: string;
+      readonly author: string;
+      readonly comment: string;
+      readonly changes: readonly string[];
+      /** Stands for the container's, which fills what it leaves out. */
+      readonly config?: RunConfig;
+    },
+  ): Promise<ImageId>;
 }
 
 export interface ImageHistoryItem extends HistoryEntry {
@@ -198,6 +252,7 @@ export interface SystemBackend {
 export interface Backends {
   readonly containers: ContainerBackend;
   readonly execs: ExecBackend;
+  readonly files: FileBackend;
   readonly images: ImageBackend;
   readonly volumes: VolumeBackend;
   readonly networks: NetworkBackend;

@@ -12,6 +12,7 @@ import { buildRoutes } from "./routes/build.ts";
 import { containerStreamRoutes } from "./routes/container-streams.ts";
 import { containerRoutes } from "./routes/containers.ts";
 import { execRoutes } from "./routes/execs.ts";
+import { fileRoutes } from "./routes/files.ts";
 import { imageArchiveRoutes } from "./routes/image-archives.ts";
 import { imageRoutes } from "./routes/images.ts";
 import { networkRoutes } from "./routes/networks.ts";
@@ -61,6 +62,7 @@ function createRouter(backends: Backends): Router {
     containerRoutes(backends),
     containerStreamRoutes(backends),
     execRoutes(backends),
+    fileRoutes(backends),
     imageRoutes(backends),
     imageArchiveRoutes(backends),
     volumeRoutes(backends),

@@ -179,6 +179,11 @@ export interface LayerStore {
   /** The upper directory becomes a layer. It must be unmounted. An empty upper still gives a layer (an empty tar). */
   commit(writable: WritableLayer, lease: Lease, options?: CommitOptions): Promise<Layer>;
   discard(writable: WritableLayer): Promise<void>;
+  /**
+   * What the upper directory holds, in canonical order, for `fromEntries`: a copy of a writable that stays in use. Nothing
+   * may change it until the copy is made. Contents are files of the host.
+   */
+  scan(writable: WritableLayer): Promise<LayerEntry[]>;
 
   /** A layer from a tar, compressed or not, whose blob is in the store. Checks `diffId` if it is given. */
   fromTar(options: FromTarOptions): Promise<Layer>;

@@ -128,6 +128,17 @@ export class Layers implements LayerStore {
     this.#writables.remove(writable.id);
   }
 
+  async scan(writable: WritableLayer): Promise<LayerEntry[]> {
+    const root = this.#changedRoot(writable, undefined);
+    const entries = scanTree(writable.upper, { userxattr: this.#userxattr, ...(root && { root }) });
+    // Not `tree`: its files would be shared by hard link with a container that goes on writing to them.
+    return entries.map((entry) =>
+      entry.kind === "file" && entry.content.from === "tree"
+        ? { ...entry, content: { ...entry.content, from: "host" } }
+        : entry,
+    );
+  }
+
   async fromTar(options: FromTarOptions): Promise<Layer> {
     this.#hold(options.parent, options.lease).blobs.add(options.blob);
     const path = this.#blobs.path(options.blob);

@@ -47,17 +47,11 @@ function missingRoutes(): RouteTable {
       throw new SlipwayError("not-implemented", `not supported yet: ${what}`);
     };
   return {
-    "GET /containers/{id}/changes": missing("listing the changed files of a container"),
-    "GET /containers/{id}/export": missing("exporting a container"),
     "GET /containers/{id}/stats": missing("container statistics"),
     "POST /containers/{id}/update": missing("changing the limits of a container"),
     "GET /containers/{id}/attach/ws": missing("attaching over a websocket"),
-    "HEAD /containers/{id}/archive": missing("copying files out of a container"),
-    "GET /containers/{id}/archive": missing("copying files out of a container"),
-    "PUT /containers/{id}/archive": missing("copying files into a container"),
     "GET /containers/{id}/checkpoints": missing("checkpointing"),
     "POST /containers/{id}/checkpoints": missing("checkpointing"),
-    "POST /commit": missing("committing a container"),
     "POST /images/{name*}/push": missing("pushing to a registry"),
     "GET /images/search": missing("searching a registry"),
     "GET /images/{name*}/attestations": missing("reading attestations"),

@@ -17,6 +17,7 @@ export function fakeBackends(
   return {
     containers: part("containers", given.containers),
     execs: part("execs", given.execs),
+    files: part("files", given.files),
     images: part("images", given.images),
     volumes: part("volumes", given.volumes),
     networks: part("networks", given.networks),

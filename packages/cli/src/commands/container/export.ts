@@ -1,0 +1,21 @@
+import { ExitError } from "../../errors.ts";
+import { command, exactly } from "../../grammar/command.ts";
+import { flag } from "../../grammar/flag.ts";
+import { saveStream } from "../../output/save-stream.ts";
+import { segment } from "../each.ts";
+
+export const exportContainer = command({
+  usage: "[OPTIONS] CONTAINER",
+  args: exactly(1),
+  flags: { output: flag.string("Write to this file instead of stdout", { short: "o" }) },
+  async run({ flags, args: [container = ""], session }) {
+    const { io } = session;
+    if (flags.output === "" && io.stdout.isTerminal()) {
+      throw new ExitError(1, "cowardly refusing to save to a terminal. Use the -o flag or redirect");
+    }
+    const client = await session.client();
+    const response = await client.request("GET", `/containers/${segment(container)}/export`);
+    await saveStream(response, flags.output, io.stdout);
+    return 0;
+  },
+});

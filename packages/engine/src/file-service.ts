@@ -1,0 +1,170 @@
+import { posix } from "node:path";
+import { errnoOf } from "@slipway/base";
+import { SlipwayError } from "@slipway/base";
+import type { ImageId } from "@slipway/oci";
+import { closeFd, O } from "@slipway/sys";
+import { type ContainerChange, changesOf, withoutMountPoints } from "./container-changes.ts";
+import { type CommitRequest, commitContainer } from "./container-commit.ts";
+import { type ContainerContext, publishContainerEvent } from "./container-context.ts";
+import type { ContainerEntry } from "./container-index.ts";
+import { baseName, cleanPath, openPlace, type PathStat, statPath } from "./container-path.ts";
+import { type OpenedRoot, openRoot } from "./opened-root.ts";
+import { extractTree } from "./tree-extract.ts";
+import { tarOfTree } from "./tree-tar.ts";
+
+/** How often a scan of files that change meanwhile is begun anew. */
+const SCANS = 5;
+
+export interface ExtractRequest {
+  /** Owners as the archive names them; otherwise everything belongs to root. */
+  readonly copyUidGid: boolean;
+  readonly noOverwriteDirNonDir: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Freezes and thaws a container; what `ContainerService` does. */
+export interface Pausing {
+  pause(nameOrId: string): Promise<void>;
+  unpause(nameOrId: string): Promise<void>;
+}
+
+/** The files of containers, running or not: in and out as tars, as changes, as images. */
+export class FileService {
+  readonly #context: ContainerContext;
+  readonly #pausing: Pausing;
+
+  constructor(context: ContainerContext, pausing: Pausing) {
+    this.#context = context;
+    this.#pausing = pausing;
+  }
+
+  /** Throws `not-found` for the container or the path. */
+  async stat(nameOrId: string, path: string): Promise<PathStat> {
+    const entry = this.#context.index.resolve(nameOrId);
+    const clean = cleanPath(path);
+    await using root = await openRoot(this.#context, entry, { volumes: true, write: false });
+    return statPath(root.fd, clean, nameOrId);
+  }
+
+  /** A tar of a file or a tree, under its last name. The container does not start until the stream has ended. */
+  async archive(
+    nameOrId: string,
+    path: string,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<{ readonly stat: PathStat; readonly tar: AsyncIterable<Uint8Array> }> {
+    const entry = this.#context.index.resolve(nameOrId);
+    const clean = cleanPath(path);
+    const root = await openRoot(this.#context, entry, { volumes: true, write: false });
+    try {
+      const stat = statPath(root.fd, clean, nameOrId);
+      const part =
+        stat.stat.kind === "dir"
+          ? { directory: clean, name: baseName(clean) }
+          : { directory: posix.dirname(clean), entry: posix.basename(clean), name: posix.basename(clean) };
+      const tar = tarOfTree(root.fd, { ...part, live: root.live });
+      publishContainerEvent(this.#context, entry, "archive-path", { path });
+      return { stat, tar: whileOpen(root, tar, signal) };
+    } catch (error) {
+      await root[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Unpacks into a directory. Throws `forbidden` for a read-only root or volume, `invalid` for what is no directory. */
+  async extract(
+    nameOrId: string,
+    path: string,
+    tar: ReadableStream<Uint8Array>,
+    request: ExtractRequest,
+  ): Promise<void> {
+    const entry = this.#context.index.resolve(nameOrId);
+    const clean = cleanPath(path);
+    await using root = await openRoot(this.#context, entry, { volumes: true, write: true });
+    const { stat } = statPath(root.fd, clean.endsWith("/") ? `${clean}.` : `${clean}/.`, nameOrId);
+    if (stat.kind !== "dir") throw new SlipwayError("invalid", "extraction point is not a directory");
+    refuseReadonly(entry, clean);
+    closeFd(openPlace(root.fd, clean, { flags: O.PATH | O.DIRECTORY, container: nameOrId }));
+    const { copyUidGid: keepOwners, noOverwriteDirNonDir, signal } = request;
+    await extractTree(root.fd, tar, { directory: clean, keepOwners, noOverwriteDirNonDir, signal });
+    publishContainerEvent(this.#context, entry, "extract-to-dir", { path });
+  }
+
+  async changes(nameOrId: string): Promise<ContainerChange[]> {
+    const { index, store } = this.#context;
+    const entry = index.resolve(nameOrId);
+    const writable = entry.writable ?? store.layers.writable(entry.definition.writableId);
+    if (writable === undefined) return [];
+    const below = await store.layers.view(writable.parent);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return changesOf(withoutMountPoints(await store.layers.scan(writable), below), below);
+      } catch (error) {
+        // A file went away between its listing and the look at it.
+        if (errnoOf(error) !== "ENOENT" || attempt === SCANS) throw error;
+      }
+    }
+  }
+
+  /** All files of the container as a tar, without what is mounted into it. */
+  async export(nameOrId: string, { signal }: { readonly signal: AbortSignal }): Promise<AsyncIterable<Uint8Array>> {
+    const entry = this.#context.index.resolve(nameOrId);
+    const root = await openRoot(this.#context, entry, { volumes: false, write: false });
+    publishContainerEvent(this.#context, entry, "export");
+    return whileOpen(root, tarOfTree(root.fd, { directory: "/", name: "", live: root.live }), signal);
+  }
+
+  /**
+   * An image of the container as it is. A running one is paused meanwhile whether the request says so or not: whoever can
+   * change the tree while it is copied could have files of the host copied into the image.
+   */
+  async commit(nameOrId: string, request: CommitRequest): Promise<ImageId> {
+    const { index, lock } = this.#context;
+    const entry = index.resolve(nameOrId);
+    if (entry.state.status === "running") {
+      await this.#pausing.pause(entry.id);
+      try {
+        return await commitContainer(this.#context, entry, request);
+      } finally {
+        // It may have been ended or removed meanwhile.
+        await this.#pausing.unpause(entry.id).catch(() => {});
+      }
+    }
+    return lock.with(entry.id, () => commitContainer(this.#context, entry, request));
+  }
+}
+
+function refuseReadonly(entry: ContainerEntry, clean: string): void {
+  const { hostConfig, mounts } = entry.definition;
+  const path = clean.replace(/\/\.?$/, "");
+  const [mount] = mounts
+    .filter(({ destination }) => path === destination || path.startsWith(`${destination}/`))
+    .sort((a, b) => b.destination.length - a.destination.length);
+  if (mount === undefined && hostConfig.ReadonlyRootfs === true) {
+    throw new SlipwayError("forbidden", "container rootfs is marked read-only");
+  }
+  if (mount?.readWrite === false) throw new SlipwayError("forbidden", "mounted volume is marked read-only");
+}
+
+/** Closes the root with the stream's end, and also when nobody reads it before the client is gone. */
+function whileOpen(
+  root: OpenedRoot,
+  tar: AsyncGenerator<Uint8Array, void, undefined>,
+  signal: AbortSignal,
+): AsyncIterable<Uint8Array> {
+  let begun = false;
+  const abandon = (): void => {
+    if (!begun) void root[Symbol.asyncDispose]();
+  };
+  signal.addEventListener("abort", abandon, { once: true });
+  async function* read(): AsyncGenerator<Uint8Array, void, undefined> {
+    begun = true;
+    signal.removeEventListener("abort", abandon);
+    try {
+      signal.throwIfAborted();
+      yield* tar;
+    } finally {
+      await root[Symbol.asyncDispose]();
+    }
+  }
+  return read();
+}
