@@ -14,7 +14,18 @@ beforeAll(async () => {
   writeFileSync(join(work, "tree/sub/b"), "beta\n");
   symlinkSync("sub/b", join(work, "tree/link"));
   await engine.ok("run", "-d", "--name", "up", "--network", "none", "-v", "vol:/vol", BASE, "sleep", "1000");
-  await engine.ok("create", "--name", "down", "--network", "none", "-v", "vol2:/data/deep", BASE, "cat", "/data/deep/a");
+  await engine.ok(
+    "create",
+    "--name",
+    "down",
+    "--network",
+    "none",
+    "-v",
+    "vol2:/data/deep",
+    BASE,
+    "cat",
+    "/data/deep/a",
+  );
 }, 60_000);
 afterAll(() => engine?.[Symbol.asyncDispose](), 60_000);
 
@@ -77,7 +88,9 @@ for (const name of ["up", "down"]) {
   test(`missing things are named as Docker names them, for ${name}`, async () => {
     const missing = await engine.slipway(["cp", `${name}:/no/such`, work]);
     expect(missing).toMatchObject({ code: 1 });
-    expect(missing.stderr).toContain(`Error response from daemon: Could not find the file /no/such in container ${name}`);
+    expect(missing.stderr).toContain(
+      `Error response from daemon: Could not find the file /no/such in container ${name}`,
+    );
     const directory = await engine.slipway(["cp", join(work, "tree"), `${name}:/etc/passwd`]);
     expect(directory).toMatchObject({ code: 1 });
     expect(directory.stderr).toContain("cannot copy directory");
@@ -136,7 +149,19 @@ test("export gives the files of a container as an image that runs", async () => 
 
 test("commit makes an image of a running container, which goes on", async () => {
   await engine.ok("exec", "up", "sh", "-c", "echo committed > /state; rm /etc/group");
-  const id = await engine.ok("commit", "-a", "me", "-m", "why", "-c", 'CMD ["cat", "/state"]', "-c", "ENV A=b", "up", "made:1");
+  const id = await engine.ok(
+    "commit",
+    "-a",
+    "me",
+    "-m",
+    "why",
+    "-c",
+    'CMD ["cat", "/state"]',
+    "-c",
+    "ENV A=b",
+    "up",
+    "made:1",
+  );
   expect(id).toMatch(/^sha256:[0-9a-f]{64}$/);
   expect(await engine.ok("run", "--rm", "--network", "none", "made:1")).toBe("committed");
   expect(await engine.ok("run", "--rm", "--network", "none", "made:1", "ls", "/etc")).not.toContain("group");

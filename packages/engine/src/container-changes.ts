@@ -16,7 +16,8 @@ const MOUNT_POINTS = new Set([
 export function withoutMountPoints(entries: readonly LayerEntry[], below: RootView): LayerEntry[] {
   const dropped = new Set<string>();
   const kept = entries.filter((entry) => {
-    const waits = MOUNT_POINTS.has(entry.path) && isEmpty(entry, entries) && below.lstat(`/${entry.path}`) === undefined;
+    const waits =
+      MOUNT_POINTS.has(entry.path) && isEmpty(entry, entries) && below.lstat(`/${entry.path}`) === undefined;
     if (waits) dropped.add(posix.dirname(entry.path));
     return !waits;
   });

@@ -41,7 +41,8 @@ export async function commitContainer(
   const config = configOf(entry.definition.config, request);
   const image = imageOf(context, entry);
   const writable = entry.writable ?? store.layers.writable(entry.definition.writableId);
-  if (writable === undefined) throw new SlipwayError("corrupt", `the writable layer of container ${entry.id} is missing`);
+  if (writable === undefined)
+    throw new SlipwayError("corrupt", `the writable layer of container ${entry.id} is missing`);
   await using lease = store.leases.open(`commit ${shortId(entry.id)}`);
   const below = await store.layers.view(writable.parent);
   const entries = withoutMountPoints(await store.layers.scan(writable), below);

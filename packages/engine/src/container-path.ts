@@ -50,7 +50,8 @@ export function openPlace(
   try {
     return openInRoot(root, clean, flags);
   } catch (error) {
-    const refuse = (code: "invalid" | "not-found", message: string) => new SlipwayError(code, message, { cause: error });
+    const refuse = (code: "invalid" | "not-found", message: string) =>
+      new SlipwayError(code, message, { cause: error });
     switch (errnoOf(error)) {
       case "ENOENT":
         throw refuse("not-found", `Could not find the file ${clean} in container ${container}`);

@@ -1,6 +1,5 @@
 import { posix } from "node:path";
-import { errnoOf } from "@slipway/base";
-import { SlipwayError } from "@slipway/base";
+import { errnoOf, SlipwayError } from "@slipway/base";
 import type { ImageId } from "@slipway/oci";
 import { closeFd, O } from "@slipway/sys";
 import { type ContainerChange, changesOf, withoutMountPoints } from "./container-changes.ts";

@@ -6,11 +6,12 @@ import {
   closeFd,
   fdPath,
   fstatNs,
+  lstatAt,
   mkdirInRoot,
   mountOverlay,
   mounts,
   O,
-  openInRoot,
+  openAt,
   openPath,
   statNs,
   unmount,
@@ -115,19 +116,25 @@ function bindInside(
   source: string,
   { target, readonly }: { readonly target: string; readonly readonly: boolean },
 ): void {
-  const isDirectory = statNs(source)?.kind === "dir";
-  const place = isDirectory ? mkdirInRoot(root, target) : fileInRoot(root, target);
-  try {
-    bindMount(source, fdPath(place), { recursive: true, readonly, propagation: "private" });
-  } finally {
-    closeFd(place);
+  const options = { recursive: true, readonly, propagation: "private" } as const;
+  if (statNs(source)?.kind === "dir") {
+    const place = mkdirInRoot(root, target);
+    try {
+      // The dot makes the kernel enter the descriptor: it attaches to no link, not even to that one.
+      bindMount(source, fdPath(place, "."), options);
+    } finally {
+      closeFd(place);
+    }
+    return;
   }
-}
-
-function fileInRoot(root: number, path: string): number {
-  closeFd(mkdirInRoot(root, posix.dirname(path)));
-  closeFd(openInRoot(root, path, O.RDONLY | O.CREAT | O.NONBLOCK, 0o644));
-  return openInRoot(root, path, O.PATH);
+  const parent = mkdirInRoot(root, posix.dirname(target));
+  try {
+    const name = posix.basename(target);
+    if (lstatAt(parent, name) === undefined) closeFd(openAt(parent, name, O.WRONLY | O.CREAT | O.EXCL, 0o644));
+    if (lstatAt(parent, name)?.kind === "file") bindMount(source, fdPath(parent, name), options);
+  } finally {
+    closeFd(parent);
+  }
 }
 
 /** Volumes first; the overlay by another process, because its last unmount can wait for the disk. */

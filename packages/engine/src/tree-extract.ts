@@ -1,7 +1,7 @@
 import { closeSync, fchmodSync, fchownSync, readdirSync, write } from "node:fs";
+import { Readable } from "node:stream";
 import { promisify } from "node:util";
 import { createGunzip, createZstdDecompress } from "node:zlib";
-import { Readable } from "node:stream";
 import { errnoOf, SlipwayError } from "@slipway/base";
 import {
   chmodAt,

@@ -77,11 +77,11 @@ async function stat(client: EngineClient, container: string, path: string): Prom
   try {
     return readStat(await client.request("HEAD", url, { query: { path } }));
   } catch (error) {
-    // The answer to HEAD has no body: what a GET would say is asked for.
     if (!(error instanceof ApiError)) throw error;
-    if (error.status !== 404) throw error;
-    await client.send("GET", `/containers/${segment(container)}/json`);
-    throw new ApiError(404, `Could not find the file ${path} in container ${container}`);
+    // The answer to HEAD has no body: the words of a refusal come with a GET.
+    const response = await client.request("GET", url, { query: { path } });
+    await response.body?.cancel();
+    return readStat(response);
   }
 }
 
@@ -223,4 +223,3 @@ async function remoteEnd(client: EngineClient, container: string, path: string):
     return { path: clean, exists: false, isDirectory: false };
   }
 }
-
