@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import { errnoOf, SlipwayError } from "@slipway/base";
 import type { ImageId } from "@slipway/oci";
-import { closeFd, O } from "@slipway/sys";
+import { closeFd, O, openInRoot } from "@slipway/sys";
 import { type ContainerChange, changesOf, withoutMountPoints } from "./container-changes.ts";
 import { type CommitRequest, commitContainer } from "./container-commit.ts";
 import { type ContainerContext, publishContainerEvent } from "./container-context.ts";
@@ -79,10 +79,9 @@ export class FileService {
     const entry = this.#context.index.resolve(nameOrId);
     const clean = cleanPath(path);
     await using root = await openRoot(this.#context, entry, { volumes: true, write: true });
-    const { stat } = statPath(root.fd, clean.endsWith("/") ? `${clean}.` : `${clean}/.`, nameOrId);
-    if (stat.kind !== "dir") throw new SlipwayError("invalid", "extraction point is not a directory");
+    closeFd(openPlace(root.fd, clean, { flags: O.PATH, container: nameOrId }));
+    refuseOthers(root.fd, clean);
     refuseReadonly(entry, clean);
-    closeFd(openPlace(root.fd, clean, { flags: O.PATH | O.DIRECTORY, container: nameOrId }));
     const { copyUidGid: keepOwners, noOverwriteDirNonDir, signal } = request;
     await extractTree(root.fd, tar, { directory: clean, keepOwners, noOverwriteDirNonDir, signal });
     publishContainerEvent(this.#context, entry, "extract-to-dir", { path });
@@ -129,6 +128,15 @@ export class FileService {
       }
     }
     return lock.with(entry.id, () => commitContainer(this.#context, entry, request));
+  }
+}
+
+function refuseOthers(root: number, clean: string): void {
+  try {
+    closeFd(openInRoot(root, clean, O.PATH | O.DIRECTORY));
+  } catch (error) {
+    if (errnoOf(error) !== "ENOTDIR") throw error;
+    throw new SlipwayError("invalid", "extraction point is not a directory", { cause: error });
   }
 }
 

@@ -23,6 +23,8 @@ export function applyChanges(config: RunConfig, changes: readonly string[]): Run
   let result = config;
   for (const change of changes) {
     if (change.trim() === "") continue;
+    // It would begin a stage of its own.
+    if (/^\s*FROM\b/i.test(change)) throw new SlipwayError("invalid", "FROM is not a valid change command");
     const { stages } = parseDockerfile(`FROM scratch\n${change}`, { file: "change" });
     for (const instruction of stages.flatMap((stage) => stage.instructions)) {
       result = applyChange({ ...result }, instruction);

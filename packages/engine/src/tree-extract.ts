@@ -2,7 +2,7 @@ import { closeSync, fchmodSync, fchownSync, readdirSync, write } from "node:fs";
 import { Readable } from "node:stream";
 import { promisify } from "node:util";
 import { createGunzip, createZstdDecompress } from "node:zlib";
-import { errnoOf, SlipwayError } from "@slipway/base";
+import { errnoOf, isError, SlipwayError } from "@slipway/base";
 import {
   chmodAt,
   chownAt,
@@ -62,6 +62,8 @@ export async function extractTree(
     if (errnoOf(error) === "EROFS") {
       throw new SlipwayError("forbidden", "mounted volume is marked read-only", { cause: error });
     }
+    // What the client sent is damaged, nothing of ours.
+    if (isError(error, "corrupt")) throw new SlipwayError("invalid", error.message, { cause: error });
     throw error;
   } finally {
     writer.close();
