@@ -75,7 +75,7 @@ describe("errors", () => {
     ["GET", "/services", 503, "This node is not a swarm manager."],
     ["POST", "/services/create", 503, "This node is not a swarm manager."],
     ["GET", "/plugins/x/json", 404, 'plugin "x" not found'],
-    ["POST", "/commit", 501, "not supported yet: committing a container"],
+    ["POST", "/session", 501, "not supported yet: BuildKit's session API"],
     ["POST", "/images/create?fromImage=alpine", 501, "cannot pull alpine: registries are not supported yet"],
     ["POST", "/containers/%ff/start", 400, "wrong percent escape"],
     ["POST", "/containers/a%00b/start", 400, "control character"],
