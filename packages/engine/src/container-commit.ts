@@ -11,7 +11,7 @@ import {
   withDefaultTag,
 } from "@slipway/oci";
 import { withoutMountPoints } from "./container-changes.ts";
-import { type ContainerContext, imageOf, publishContainerEvent } from "./container-context.ts";
+import { type ContainerContext, publishContainerEvent } from "./container-context.ts";
 import type { ContainerEntry } from "./container-index.ts";
 import type { ContainerConfig } from "./faces.ts";
 import { applyChanges } from "./image-changes.ts";
@@ -39,7 +39,7 @@ export async function commitContainer(
   const { store, now } = context;
   const names = request.repository === undefined ? [] : [nameOf(request.repository, request.tag)];
   const config = configOf(entry.definition.config, request);
-  const image = imageOf(context, entry);
+  const image = store.images.get(entry.definition.imageId);
   const writable = entry.writable ?? store.layers.writable(entry.definition.writableId);
   if (writable === undefined)
     throw new SlipwayError("corrupt", `the writable layer of container ${entry.id} is missing`);
