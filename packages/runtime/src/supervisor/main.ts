@@ -135,6 +135,8 @@ class SupervisorWorker {
     this.#checkIdle();
     this.#loop.run();
     rmSync(this.#paths.socket, { force: true });
+    // Nobody comes after us to do it: a keeper of an earlier worker whose last container has just ended.
+    this.#removeIdleKeepers();
     this.#dismissKeeper();
     return 0;
   }
