@@ -127,6 +127,12 @@ const CONTAINER = [
     "Start stopped containers",
     async () => (await import("./commands/container/start.ts")).start,
   ),
+  both(
+    "container",
+    "stats",
+    "Show what containers use",
+    async () => (await import("./commands/container/stats.ts")).stats,
+  ),
   both("container", "stop", "Stop running containers", async () => (await import("./commands/container/life.ts")).stop),
   both(
     "container",
@@ -139,6 +145,12 @@ const CONTAINER = [
     "unpause",
     "Thaw all processes of containers",
     async () => (await import("./commands/container/life.ts")).unpause,
+  ),
+  both(
+    "container",
+    "update",
+    "Change limits of containers",
+    async () => (await import("./commands/container/update.ts")).update,
   ),
   both(
     "container",
@@ -197,8 +209,6 @@ const SYSTEM = [
 ];
 
 const LATER_AT_CONTAINER = [
-  absent("stats", "Show what containers use", LATER),
-  absent("update", "Change limits of containers", LATER),
 ];
 const LATER_AT_IMAGE = [absent("push", "Send an image to a registry", LATER)];
 

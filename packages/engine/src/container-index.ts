@@ -132,6 +132,13 @@ export class ContainerIndex {
     mutable.manuallyStopped = manuallyStopped;
   }
 
+  /** Its limits were updated. */
+  redefine(entry: ContainerEntry, definition: ContainerDefinition): void {
+    const mutable = this.#mutable(entry);
+    this.#table.define(definition);
+    mutable.definition = definition;
+  }
+
   rename(entry: ContainerEntry, name: string): void {
     this.assertFree(name);
     const mutable = this.#mutable(entry);

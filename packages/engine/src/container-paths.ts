@@ -5,9 +5,12 @@ import type { StorePaths } from "@slipway/store";
 export class ContainerPaths {
   readonly #containers: string;
   readonly #bundles: string;
+  /** Of the supervisor, too. */
+  readonly execRoot: string;
 
   constructor(store: Pick<StorePaths, "containers">, execRoot: string) {
     this.#containers = store.containers;
+    this.execRoot = execRoot;
     this.#bundles = join(execRoot, "containers");
   }
 

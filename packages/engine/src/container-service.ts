@@ -17,10 +17,12 @@ import { selectContainers } from "./container-list.ts";
 import { parseContainerName } from "./container-name.ts";
 import { containerProcesses, type ProcessTable, processTable } from "./container-processes.ts";
 import { startContainer } from "./container-start.ts";
+import { type StatsSample, watchStats } from "./container-stats.ts";
 import { cancelRestart, forceEnd, killContainer, type StopOptions, stopContainer } from "./container-stop.ts";
+import { checkUpdate, updateLimits } from "./container-update.ts";
 import { type ContainerListItem, listItemOf } from "./container-view.ts";
 import { directorySize } from "./directory-size.ts";
-import type { CreateContainer } from "./faces.ts";
+import type { ContainerLimits, CreateContainer } from "./faces.ts";
 import { checkFilters, type Filters, labelsMatch, untilFilter } from "./filters.ts";
 import { parseLogConfig } from "./log-config.ts";
 
@@ -286,6 +288,19 @@ export class ContainerService {
   top(nameOrId: string, psArgs: string): Promise<ProcessTable> {
     const entry = this.#running(nameOrId);
     return processTable(containerProcesses(entry.definition), psArgs);
+  }
+
+  /** What it uses now, then each second until it is gone; one that does not run has no usage. */
+  async stats(nameOrId: string, options: { readonly signal: AbortSignal }): Promise<AsyncIterable<StatsSample>> {
+    return watchStats(this.#context, this.#resolve(nameOrId), options.signal);
+  }
+
+  /** Other limits, at once where it runs. Throws `conflict` when they do not go with those it has. */
+  async update(nameOrId: string, limits: ContainerLimits): Promise<{ readonly warnings: readonly string[] }> {
+    checkUpdate(limits);
+    const entry = this.#resolve(nameOrId);
+    const warnings = await this.#context.lock.with(entry.id, () => updateLimits(this.#context, entry, limits));
+    return { warnings };
   }
 
   async list(options: {

@@ -105,6 +105,23 @@ export interface HostConfig {
   readonly StorageOpt?: Readonly<Record<string, string>>;
 }
 
+/** What can be changed after a container's creation. */
+export type ContainerLimits = Pick<
+  HostConfig,
+  | "BlkioWeight"
+  | "CpuShares"
+  | "NanoCpus"
+  | "CpuPeriod"
+  | "CpuQuota"
+  | "CpusetCpus"
+  | "CpusetMems"
+  | "Memory"
+  | "MemorySwap"
+  | "MemoryReservation"
+  | "PidsLimit"
+  | "RestartPolicy"
+>;
+
 export interface CreateContainer {
   readonly name?: string;
   readonly platform?: string;

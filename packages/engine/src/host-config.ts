@@ -20,6 +20,8 @@ export function completeHostConfig(given: HostConfig, cgroupVersion: 1 | 2): Hos
     IpcMode: given.IpcMode || "private",
     CgroupnsMode: given.CgroupnsMode || (cgroupVersion === 2 ? "private" : "host"),
     ShmSize: given.ShmSize || DEFAULT_SHM,
+    // As much swap as memory, and said so: an update is measured against it.
+    ...((given.Memory ?? 0) > 0 && !given.MemorySwap && { MemorySwap: (given.Memory ?? 0) * 2 }),
     Runtime: given.Runtime || "runc",
     RestartPolicy: {
       Name: given.RestartPolicy?.Name || "no",
@@ -36,11 +38,17 @@ export function checkHostConfig(given: HostConfig): void {
     refuse("can't create 'AutoRemove' container with restart policy");
   }
   parseLogConfig(given.LogConfig, undefined);
-  checkMemory(given);
-  checkCpu(given);
-  checkNumbers(given);
+  checkLimits(given, { update: false });
   checkNames(given);
   checkModes(given);
+}
+
+/** The numbers alone. An update may give swap without memory: the memory limit was given before. */
+export function checkLimits(given: HostConfig, { update }: { readonly update: boolean }): void {
+  readRestartPolicy(given.RestartPolicy);
+  checkMemory(given, update);
+  checkCpu(given);
+  checkNumbers(given);
 }
 
 export function checkConfig(config: ContainerConfig): void {
@@ -69,13 +77,14 @@ function refuse(message: string, hint?: string): never {
   throw new SlipwayError("invalid", message, hint === undefined ? {} : { hint });
 }
 
-function checkMemory(given: HostConfig): void {
+function checkMemory(given: HostConfig, update: boolean): void {
   const { Memory: memory = 0, MemorySwap: swap = 0, MemoryReservation: reservation = 0 } = given;
   if (memory !== 0 && memory < 6 * MEBIBYTE) refuse("Minimum memory limit allowed is 6MB");
   if (memory > 0 && swap > 0 && swap < memory) {
     refuse("Minimum memoryswap limit should be larger than memory limit, see usage");
   }
-  if (memory === 0 && swap > 0) refuse("You should always set the Memory limit when using Memoryswap limit, see usage");
+  if (memory === 0 && swap > 0 && !update)
+    refuse("You should always set the Memory limit when using Memoryswap limit, see usage");
   if (reservation > 0 && reservation < 6 * MEBIBYTE) refuse("Minimum memory reservation allowed is 6MB");
   if (memory > 0 && reservation > 0 && memory < reservation) {
     refuse("Minimum memory limit can not be less than memory reservation limit, see usage");

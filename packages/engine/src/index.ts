@@ -3,6 +3,7 @@ export type { ContainerChange } from "./container-changes.ts";
 export type { CommitRequest } from "./container-commit.ts";
 export type { PathStat } from "./container-path.ts";
 export { ContainerService, type RunWatcher } from "./container-service.ts";
+export type { StatsSample, StatsUsage } from "./container-stats.ts";
 export type { ContainerListItem } from "./container-view.ts";
 export { type CloseOptions, createEngine, type Engine, type EngineOptions } from "./engine.ts";
 export { EventLog } from "./event-log.ts";
@@ -11,6 +12,7 @@ export type {
   Container,
   ContainerConfig,
   ContainerEndpoint,
+  ContainerLimits,
   ContainerMount,
   ContainerState,
   ContainerStatus,

@@ -21,6 +21,7 @@ export type {
   StepRequest,
   Supervisor,
 } from "./faces.ts";
+export { type InterfaceCounts, type InterfaceStats, interfacesOf } from "./interface-stats.ts";
 export { readLogs } from "./logs/log-reader.ts";
 export { findRuntime, Runc } from "./runc.ts";
 export { type RuntimeFailure, readRuntimeLog, runtimeFailure } from "./runc-errors.ts";
@@ -32,4 +33,5 @@ export { type ContainerStats, readStats } from "./stats.ts";
 export { removeSteps, runStep, type StepResult } from "./step.ts";
 export { runSupervisor } from "./supervisor/main.ts";
 export { connectSupervisor, SupervisorClient, type SupervisorClientOptions } from "./supervisor-client.ts";
+export { type UpdateRequest, updateContainer } from "./update.ts";
 export { resolveUser } from "./users.ts";

@@ -2,6 +2,7 @@ import type { BuildEvent, BuildRequest, BuildResult, CacheRecord } from "@slipwa
 import type {
   Container,
   ContainerEndpoint,
+  ContainerLimits,
   ContainerMount,
   ContainerStatus,
   CreateContainer,
@@ -9,6 +10,7 @@ import type {
   ExecConfig,
   ExecState,
   HostConfig,
+  StatsSample,
   Volume,
 } from "@slipway/engine";
 import type { NetworkInfo } from "@slipway/network";
@@ -68,6 +70,10 @@ export interface ContainerBackend {
     nameOrId: string,
     psArgs: string,
   ): Promise<{ readonly titles: readonly string[]; readonly processes: readonly (readonly string[])[] }>;
+  /** A measurement now, then each second until the container is gone. One that does not run has no usage. */
+  stats(nameOrId: string, options: { readonly signal: AbortSignal }): Promise<AsyncIterable<StatsSample>>;
+  /** Absent fields stay as they are. Throws `conflict` when they do not go with the limits it has. */
+  update(nameOrId: string, limits: ContainerLimits): Promise<{ readonly warnings: readonly string[] }>;
   prune(filters: Filters): Promise<{ readonly removed: readonly string[]; readonly freedBytes: number }>;
 }
 
@@ -267,6 +273,7 @@ export type {
   CacheRecord,
   Container,
   ContainerEndpoint,
+  ContainerLimits,
   ContainerMount,
   ContainerStatus,
   CreateContainer,
@@ -278,6 +285,7 @@ export type {
   LogQuery,
   LogRecord,
   NetworkInfo,
+  StatsSample,
   StdioSession,
   Volume,
 };

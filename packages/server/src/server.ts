@@ -10,6 +10,7 @@ import { Query } from "./query.ts";
 import { Router } from "./router.ts";
 import { buildRoutes } from "./routes/build.ts";
 import { containerStreamRoutes } from "./routes/container-streams.ts";
+import { containerUsageRoutes } from "./routes/container-usage.ts";
 import { containerRoutes } from "./routes/containers.ts";
 import { execRoutes } from "./routes/execs.ts";
 import { fileRoutes } from "./routes/files.ts";
@@ -61,6 +62,7 @@ function createRouter(backends: Backends): Router {
     systemRoutes(backends),
     containerRoutes(backends),
     containerStreamRoutes(backends),
+    containerUsageRoutes(backends),
     execRoutes(backends),
     fileRoutes(backends),
     imageRoutes(backends),

@@ -7,6 +7,7 @@ export interface ConfigFile {
   readonly HttpHeaders?: Readonly<Record<string, string>>;
   readonly detachKeys?: string;
   readonly psFormat?: string;
+  readonly statsFormat?: string;
   readonly imagesFormat?: string;
   readonly networksFormat?: string;
   readonly volumesFormat?: string;

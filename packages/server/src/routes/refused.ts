@@ -47,8 +47,6 @@ function missingRoutes(): RouteTable {
       throw new SlipwayError("not-implemented", `not supported yet: ${what}`);
     };
   return {
-    "GET /containers/{id}/stats": missing("container statistics"),
-    "POST /containers/{id}/update": missing("changing the limits of a container"),
     "GET /containers/{id}/attach/ws": missing("attaching over a websocket"),
     "GET /containers/{id}/checkpoints": missing("checkpointing"),
     "POST /containers/{id}/checkpoints": missing("checkpointing"),
