@@ -64,8 +64,6 @@ const ANSWERS: readonly (readonly [line: string, status: number, ...words: strin
   ["-H", 125, "flag needs an argument: 'H' in -H"],
   ["swarm init", 1, "'swarm' is part of Docker Swarm"],
   ["plugin ls", 1, "'plugin' is about engine plug-ins"],
-  ["stats", 1, "'stats' is not built yet"],
-  ["container update a", 1, "'container update' is not built yet"],
   ["network create x", 1, "'network create' is not built yet"],
   ["login", 1, "'login' is not built yet"],
   ["kill", 1, "'slipway kill' requires at least 1 argument"],

@@ -208,8 +208,6 @@ const SYSTEM = [
   ),
 ];
 
-const LATER_AT_CONTAINER = [
-];
 const LATER_AT_IMAGE = [absent("push", "Send an image to a registry", LATER)];
 
 const inspectOf = (type: "container" | "image" | "volume" | "network") =>
@@ -222,6 +220,20 @@ const buildInBuilder = entry(
   "Build an image from a Dockerfile",
   async () => (await import("./commands/builder/build.ts")).build,
 );
+type ContextVerb = "create" | "export" | "import" | "inspect" | "ls" | "rm" | "show" | "update" | "use";
+const contextCommand = (name: ContextVerb, summary: string) => {
+  const load = async () => {
+    const commands = await import("./commands/context/context-commands.ts");
+    if (name === "export") return commands.exportContext;
+    return name === "import" ? commands.importContext : commands[name];
+  };
+  return entry(
+    name,
+    summary,
+    load,
+    name === "ls" ? { aliases: ["list"] } : name === "rm" ? { aliases: ["remove"] } : {},
+  );
+};
 const swarm = (name: string, summary: string) => absent(name, summary, SWARM);
 
 export const TREE: GroupEntry = group("slipway", "Build, run and understand containers", [
@@ -249,7 +261,6 @@ export const TREE: GroupEntry = group("slipway", "Build, run and understand cont
     ...CONTAINER.map(({ inGroup }) => inGroup),
     inspectOf("container"),
     pruneOf("container", "Remove all stopped containers"),
-    ...LATER_AT_CONTAINER,
   ]),
   group("image", "Manage images", [
     ...IMAGE.map(({ inGroup }) => inGroup),
@@ -289,14 +300,19 @@ export const TREE: GroupEntry = group("slipway", "Build, run and understand cont
     absent("dial-stdio", "Connect stdin and stdout with the engine", LATER),
   ]),
   group("context", "Manage contexts", [
-    ...["create", "export", "import", "inspect", "ls", "rm", "show", "update", "use"].map((name) =>
-      absent(name, "", `${LATER}: contexts made by Docker are read, with --context and DOCKER_CONTEXT`),
-    ),
+    contextCommand("create", "Create a context"),
+    contextCommand("export", "Write a context to a tar archive"),
+    contextCommand("import", "Make a context from a tar archive"),
+    contextCommand("inspect", "Show all about contexts"),
+    contextCommand("ls", "List contexts"),
+    contextCommand("rm", "Remove contexts"),
+    contextCommand("show", "Print the name of the context in use"),
+    contextCommand("update", "Change a context"),
+    contextCommand("use", "Choose the context to use from now on"),
   ]),
   group("manifest", "Manage manifests", [
     ...["annotate", "create", "inspect", "push", "rm"].map((name) => absent(name, "", LATER)),
   ]),
-  ...LATER_AT_CONTAINER,
   ...LATER_AT_IMAGE,
   absent("login", "Log in to a registry", `${LATER}: registries come later`),
   absent("logout", "Log out of a registry", `${LATER}: registries come later`),

@@ -38,6 +38,11 @@ export class Session {
     return configDirectory(this.#flags.config, this.io.env);
   }
 
+  /** `--host` as given; empty when it is not. */
+  get hostFlag(): string {
+    return this.#flags.host[0] ?? "";
+  }
+
   /** The name of the context in use; `default` is none. */
   async contextName(): Promise<string> {
     if (this.#flags.host.length > 0) return "default";

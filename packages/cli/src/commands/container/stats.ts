@@ -63,6 +63,8 @@ async function live(board: Board, names: readonly string[]): Promise<number> {
   const watched = new Watched(board);
   const everything = names.length === 0;
   const events = everything ? watched.followEvents() : undefined;
+  // Its failure is told where it is waited for.
+  events?.catch(() => {});
   for (const name of everything ? await board.containers() : names) watched.add(name);
   throwFailures(await watched.first(), !everything);
   const { stdout } = board.session.io;
