@@ -53,6 +53,7 @@ export class ContainerTable {
   readonly #insert: Statement<unknown, [string, string, string, string]>;
   readonly #saveState: Statement<unknown, [string, number, string]>;
   readonly #rename: Statement<unknown, [string, string]>;
+  readonly #define: Statement<unknown, [string, string]>;
   readonly #remove: Statement<unknown, [string]>;
 
   constructor(database: Database) {
@@ -60,6 +61,7 @@ export class ContainerTable {
     this.#insert = database.query("INSERT INTO engine_containers (id, name, definition, state) VALUES (?, ?, ?, ?)");
     this.#saveState = database.query("UPDATE engine_containers SET state = ?, manually_stopped = ? WHERE id = ?");
     this.#rename = database.query("UPDATE engine_containers SET name = ? WHERE id = ?");
+    this.#define = database.query("UPDATE engine_containers SET definition = ? WHERE id = ?");
     this.#remove = database.query("DELETE FROM engine_containers WHERE id = ?");
   }
 
@@ -83,6 +85,11 @@ export class ContainerTable {
 
   rename(id: string, name: string): void {
     this.#rename.run(name, id);
+  }
+
+  /** A container's limits were updated. */
+  define(definition: ContainerDefinition): void {
+    this.#define.run(JSON.stringify(definition), definition.id);
   }
 
   remove(id: string): void {
