@@ -4,6 +4,7 @@ import { serveApi } from "@slipway/server";
 import { compose } from "./composition.ts";
 import { type DaemonConfig, type DaemonFlags, resolveConfig } from "./config.ts";
 import { requireRoot } from "./detached.ts";
+import { collectWhenIdle } from "./idle-memory.ts";
 import { lockDirectory } from "./instance-lock.ts";
 import { removePidfile, writePidfile } from "./pidfile.ts";
 import { ReloadableLogger } from "./reloadable-logger.ts";
@@ -30,6 +31,7 @@ export async function runDaemon(flags: DaemonFlags): Promise<number> {
   const server = await start(config, log, scope);
   const milliseconds = Math.round(performance.now());
   log.info("ready", { addresses: server.addresses, dataRoot: config.dataRoot, pid: process.pid, milliseconds });
+  scope.defer(collectWhenIdle());
   const signal = await ended;
   log.info("shutting down", { signal });
   return 0;
