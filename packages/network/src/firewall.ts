@@ -1,78 +1,94 @@
 import type { Logger } from "@slipway/base";
 import { NETLINK_NETFILTER, NetlinkSocket, SystemError } from "@slipway/sys";
 import { runCommand } from "./command.ts";
-import { changePorts, deleteTable, getTable } from "./nfnetlink.ts";
-import { fullRuleset, type PublishedTarget, type RuleScope } from "./ruleset.ts";
+import { changeElements, deleteTable, getTable, type SetElement } from "./nfnetlink.ts";
+import { fullRuleset } from "./ruleset.ts";
 
-/** Our nft table: made by one transaction, then kept equal to what is published, and removed. */
+const ELEMENTS_A_TRANSACTION = 500;
+
+/**
+ * Our nft table, from the first bridge to the last: made by one transaction, then its sets and maps are kept equal to what
+ * the rows say, each change in one transaction.
+ */
 export class Firewall {
-  readonly #published: () => readonly PublishedTarget[];
+  readonly #table: string;
+  readonly #wanted: () => readonly SetElement[];
   readonly #logger: Logger;
   #socket: NetlinkSocket | undefined;
-  #scope: RuleScope | undefined;
+  /** The table should be there. */
+  #active = false;
   #installing: Promise<void> | undefined;
-  /** What the kernel's maps hold, by key. */
-  #present = new Map<string, PublishedTarget>();
+  /** What the kernel's sets hold, by all their bytes. */
+  #present = new Map<string, SetElement>();
 
-  constructor(published: () => readonly PublishedTarget[], logger: Logger) {
-    this.#published = published;
+  constructor(table: string, wanted: () => readonly SetElement[], logger: Logger) {
+    this.#table = table;
+    this.#wanted = wanted;
     this.#logger = logger;
   }
 
-  /** Makes the table anew, with what is published. */
-  install(scope: RuleScope): Promise<void> {
-    this.#scope = scope;
-    const installing = this.#make(scope).finally(() => {
+  /** Makes the table anew, with all that belongs in it. */
+  install(): Promise<void> {
+    this.#active = true;
+    const installing = this.#make().finally(() => {
       if (this.#installing === installing) this.#installing = undefined;
     });
     this.#installing = installing;
     return installing;
   }
 
-  async #make(scope: RuleScope): Promise<void> {
-    this.removeTable(scope.table);
-    await runCommand(["nft", "-f", "-"], fullRuleset(scope));
+  async #make(): Promise<void> {
+    this.#deleteTable();
+    await runCommand(["nft", "-f", "-"], fullRuleset(this.#table));
     this.#present.clear();
-    if (this.#scope === scope) this.#update(scope);
+    if (this.#active) this.#update();
   }
 
-  /** Brings the published ports into the table. */
+  /** Makes the table's sets equal to what is wanted now; the table itself, if it is not there. */
   async sync(): Promise<void> {
-    // Its end takes all that is published then; a failure is reported to whoever installs.
+    // Its end takes all that is wanted then; a failure is reported to whoever installs.
     if (this.#installing !== undefined) await this.#installing.catch(() => {});
-    const scope = this.#scope;
-    if (scope === undefined) return;
+    if (!this.#active) return;
     try {
-      this.#update(scope);
+      this.#update();
     } catch (error) {
-      this.#logger.warn("the published ports could not be changed, making the table anew", { error });
-      await this.install(scope);
+      this.#logger.warn("the rules could not be changed, making the table anew", { error });
+      await this.install();
     }
   }
 
-  #update(scope: RuleScope): void {
-    // IPv6 goes through the listener that holds the port.
-    const wanted = new Map(
-      this.#published().flatMap((port) => (port.hostAddress.includes(":") ? [] : [[keyOf(port), port]])),
-    );
-    const add = [...wanted].flatMap(([key, port]) => (this.#present.has(key) ? [] : [port]));
-    const remove = [...this.#present].flatMap(([key, port]) => (wanted.has(key) ? [] : [port]));
+  /** As `sync`, and turns the table on. */
+  async ensure(): Promise<void> {
+    if (!this.#active || this.lost) await this.install();
+    else await this.sync();
+  }
+
+  #update(): void {
+    const wanted = new Map(this.#wanted().map((each) => [keyOf(each), each]));
+    const add = [...wanted].flatMap(([key, each]) => (this.#present.has(key) ? [] : [each]));
+    const remove = [...this.#present].flatMap(([key, each]) => (wanted.has(key) ? [] : [each]));
     if (add.length === 0 && remove.length === 0) return;
-    this.#netlink().transact(changePorts(scope.table, { add, remove }));
+    // A kernel argument is 128 KiB at most. Only a table made anew for a thousand ports takes more than one transaction.
+    for (let at = 0; at < Math.max(add.length, remove.length); at += ELEMENTS_A_TRANSACTION) {
+      const part = (list: SetElement[]): SetElement[] => list.slice(at, at + ELEMENTS_A_TRANSACTION);
+      this.#netlink().transact(changeElements(this.#table, { add: part(add), remove: part(remove) }));
+    }
     this.#present = wanted;
   }
 
-  /** The table is about to go: changes of ports are no matter any more. */
-  forget(): void {
-    this.#scope = undefined;
+  /** Turns the table off, also one of an earlier process; again does nothing. */
+  async remove(): Promise<void> {
+    this.#active = false;
+    await this.#installing?.catch(() => {});
+    if (this.#active) return;
     this.#present.clear();
+    this.#deleteTable();
   }
 
-  /** Also one of an earlier process; again does nothing. */
-  removeTable(table: string): void {
-    if (!this.hasTable(table)) return;
+  #deleteTable(): void {
+    if (!this.#hasTable()) return;
     try {
-      this.#netlink().transact(deleteTable(table));
+      this.#netlink().transact(deleteTable(this.#table));
     } catch (error) {
       // Somebody else was faster.
       if (!(error instanceof SystemError) || error.code !== "ENOENT") throw error;
@@ -81,11 +97,11 @@ export class Firewall {
 
   /** True when the table should be there and is not: somebody flushed the rules of the whole machine. */
   get lost(): boolean {
-    return this.#scope !== undefined && this.#installing === undefined && !this.hasTable(this.#scope.table);
+    return this.#active && this.#installing === undefined && !this.#hasTable();
   }
 
-  hasTable(table: string): boolean {
-    const [failure] = this.#netlink().attempt([getTable(table)]);
+  #hasTable(): boolean {
+    const [failure] = this.#netlink().attempt([getTable(this.#table)]);
     if (failure === undefined) return true;
     if (failure.code === "ENOENT") return false;
     throw failure;
@@ -97,6 +113,8 @@ export class Firewall {
   }
 }
 
-function keyOf(port: PublishedTarget): string {
-  return `${port.protocol} ${port.hostAddress} ${port.hostPort} ${port.address} ${port.containerPort}`;
+function keyOf({ set, key, end, data }: SetElement): string {
+  const hex = (bytes: Uint8Array | undefined): string =>
+    bytes === undefined ? "" : Buffer.from(bytes).toString("hex");
+  return `${set} ${hex(key)} ${hex(end)} ${hex(data)}`;
 }

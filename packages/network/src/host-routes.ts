@@ -1,9 +1,21 @@
 import { readFileSync } from "node:fs";
 import { SlipwayError } from "@slipway/base";
+import { type IpBlock, ipOfBytes } from "./ip-block.ts";
 import { formatSubnet, mask, overlap, type Subnet } from "./ipv4.ts";
+
+const RTF_GATEWAY = 2;
 
 export interface HostRoute extends Subnet {
   readonly device: string;
+  /** Through another router, and not to the machines on a wire. */
+  readonly routed: boolean;
+}
+
+/** A block of either family that the host has a route to. */
+export interface HostBlock {
+  readonly block: IpBlock;
+  readonly device: string;
+  readonly routed: boolean;
 }
 
 /** The host's IPv4 routes, the default one as `0.0.0.0/0`. */
@@ -15,12 +27,48 @@ export function hostRoutes(): HostRoute[] {
 export function parseRoutes(text: string): HostRoute[] {
   const routes: HostRoute[] = [];
   for (const line of text.split("\n").slice(1)) {
-    const [device, destination, , , , , , bits] = line.split("\t").map((each) => each.trim());
+    const [device, destination, , flags, , , , bits] = line.split("\t").map((each) => each.trim());
     if (device === undefined || destination === undefined || bits === undefined) continue;
     const netmask = swap(Number.parseInt(bits, 16));
-    routes.push({ device, base: swap(Number.parseInt(destination, 16)), prefixLength: prefixOf(netmask) });
+    const routed = (Number.parseInt(flags ?? "0", 16) & RTF_GATEWAY) !== 0;
+    routes.push({ device, base: swap(Number.parseInt(destination, 16)), prefixLength: prefixOf(netmask), routed });
   }
   return routes;
+}
+
+/** All routes but the default ones and those that every machine has. */
+export function hostBlocks(): HostBlock[] {
+  const ipv4 = hostRoutes()
+    .filter((route) => route.prefixLength > 0)
+    .map(({ base, prefixLength, device, routed }) => {
+      const block: IpBlock = { family: 4, base: BigInt(base), prefixLength };
+      return { block, device, routed };
+    });
+  return [...ipv4, ...parseIpv6Routes(readIfThere("/proc/net/ipv6_route"))];
+}
+
+/** `/proc/net/ipv6_route`: also holds each address, each multicast block and the unreachable ones of `lo`. */
+export function parseIpv6Routes(text: string): HostBlock[] {
+  const routes: HostBlock[] = [];
+  for (const line of text.split("\n")) {
+    const [destination, prefix, , , , , , , flags, device] = line.trim().split(/\s+/);
+    if (destination === undefined || prefix === undefined || flags === undefined || device === undefined) continue;
+    const prefixLength = Number.parseInt(prefix, 16);
+    if (device === "lo" || prefixLength === 0 || /^f[ef]/.test(destination)) continue;
+    const { value: base } = ipOfBytes(Buffer.from(destination, "hex"));
+    const routed = (Number.parseInt(flags, 16) & RTF_GATEWAY) !== 0;
+    routes.push({ block: { family: 6, base, prefixLength }, device, routed });
+  }
+  return routes;
+}
+
+/** A host without IPv6 has no such file. */
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, "latin1");
+  } catch {
+    return "";
+  }
 }
 
 function swap(word: number): number {
@@ -48,6 +96,6 @@ export function chooseSubnet(routes: readonly Subnet[], taken: readonly Subnet[]
   const free = defaultPools().find((pool) => !inUse.some((each) => overlap(pool, each)));
   if (free !== undefined) return free;
   throw new SlipwayError("exhausted", "no address block is free for a container network", {
-    hint: `The host's routes cover all of ${formatSubnet(defaultPools()[0] ?? { base: 0, prefixLength: 0 })} and its kin: name a block with --bip.`,
+    hint: `The host's routes cover all of ${formatSubnet(defaultPools()[0] ?? { base: 0, prefixLength: 0 })} and its kin: name a block with --subnet, or --bip for the default network.`,
   });
 }

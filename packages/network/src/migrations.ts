@@ -40,5 +40,21 @@ export const networkMigrations: { readonly name: string; readonly steps: readonl
      ) STRICT;
      CREATE INDEX network_ports_by_endpoint ON network_ports (endpoint_id);
      CREATE TABLE network_owner (id TEXT NOT NULL) STRICT;`,
+    `-- Of networks that users make: pools, options and what else they chose, as JSON.
+     ALTER TABLE network_networks ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';
+     -- JSON: whom the container's resolver asks; the host's servers if none.
+     ALTER TABLE network_sandboxes ADD COLUMN nameservers TEXT NOT NULL DEFAULT '[]';
+     ALTER TABLE network_endpoints ADD COLUMN interface TEXT NOT NULL DEFAULT 'eth0';
+     -- In the notation of RFC 5952.
+     ALTER TABLE network_endpoints ADD COLUMN ipv6 TEXT;
+     ALTER TABLE network_endpoints ADD COLUMN gateway_priority INTEGER NOT NULL DEFAULT 0;
+     -- JSON: a list; an object from alias to name.
+     ALTER TABLE network_endpoints ADD COLUMN names TEXT NOT NULL DEFAULT '[]';
+     ALTER TABLE network_endpoints ADD COLUMN links TEXT NOT NULL DEFAULT '{}';
+     -- 0 while an endpoint is added to a running container or taken away: a crash then ends in its removal.
+     ALTER TABLE network_endpoints ADD COLUMN ready INTEGER NOT NULL DEFAULT 1;
+     CREATE UNIQUE INDEX network_endpoints_by_ipv6 ON network_endpoints (network_id, ipv6);
+     CREATE UNIQUE INDEX network_endpoints_by_interface ON network_endpoints (container_id, interface);
+     CREATE UNIQUE INDEX network_endpoints_by_network ON network_endpoints (network_id, container_id);`,
   ],
 };

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import {
   createNetworkNamespace,
   NETLINK_ROUTE,
@@ -8,61 +8,135 @@ import {
   withNetworkNamespace,
 } from "@slipway/sys";
 import type { Bridge } from "./bridge.ts";
+import type { EndpointRecord } from "./endpoint-table.ts";
+import { type Gateways, sameGateway } from "./gateways.ts";
 import { broadcast, formatAddress } from "./ipv4.ts";
-import type { EndpointRecord } from "./network-table.ts";
 import {
   ALL_LINKS,
   addAddress,
-  addDefaultRoute,
+  addIpv6Address,
   addVeth,
   deleteAddress,
   parseLink,
+  setDefaultRoute,
+  setDown,
   setUp,
   withHairpin,
   withoutIpv6Address,
+  withoutNeighbours,
 } from "./rtnetlink.ts";
 
-const INSIDE = "eth0";
+/** What a change of endpoints means for the default routes. */
+export interface RouteChange {
+  readonly before: Gateways;
+  readonly after: Gateways;
+}
 
 /**
  * A namespace with an interface on the bridge. All of it by netlink in this thread: 1.1 ms, where `ip netns add` and
  * `ip -batch` together take four.
  */
-export function makeSandbox(path: string, endpoint: EndpointRecord, bridge: Bridge): void {
+export function makeSandbox(
+  path: string,
+  endpoint: EndpointRecord,
+  place: { bridge: Bridge; routes: RouteChange },
+): void {
   createNetworkNamespace(path);
-  const namespaceFd = openSync(path, "r");
-  try {
-    using socket = new NetlinkSocket(NETLINK_ROUTE);
-    const { link: name, macAddress: peerMac } = endpoint;
-    const { index: bridgeIndex, mtu } = bridge;
-    const [made, hairpin, , up] = socket.attempt([
-      addVeth({ name, bridgeIndex, mtu, peerName: INSIDE, peerMac, namespaceFd }),
-      withHairpin(name),
-      // May fail, on a host without IPv6.
-      withoutIpv6Address(name),
-      setUp(name),
-    ]);
-    const failure = made ?? hairpin ?? up;
-    if (failure !== undefined) throw failure;
-  } finally {
-    closeSync(namespaceFd);
-  }
+  attachInterface(path, endpoint, place);
+  withNetworkNamespace(path, allowLowPorts);
+}
+
+/** One more interface for a namespace, in which processes may be running. */
+export function attachInterface(
+  path: string,
+  endpoint: EndpointRecord,
+  { bridge, routes }: { bridge: Bridge; routes: RouteChange },
+): void {
+  makeVeth(path, endpoint, bridge);
+  const { interface: name, ipv6 } = endpoint;
   withNetworkNamespace(path, () => {
     using socket = new NetlinkSocket(NETLINK_ROUTE);
-    const index = insideIndex(socket);
-    socket.attempt([withoutIpv6Address(INSIDE)]);
+    const index = insideIndex(socket, name);
+    if (ipv6 === undefined) socket.attempt([withoutIpv6Address(name)]);
+    else prepareIpv6(name);
     socket.transact([
-      setUp(INSIDE),
+      setUp(name),
       addAddress({
         index,
         address: endpoint.address,
         prefixLength: endpoint.prefixLength,
         broadcast: formatAddress(broadcast(bridge.subnet)),
       }),
-      addDefaultRoute(endpoint.gateway, index),
+      ...(ipv6 === undefined ? [] : [addIpv6Address({ index, ...ipv6 })]),
     ]);
-    allowLowPorts();
+    changeRoutes(socket, routes);
   });
+}
+
+function makeVeth(path: string, endpoint: EndpointRecord, bridge: Bridge): void {
+  const namespaceFd = openSync(path, "r");
+  try {
+    using socket = new NetlinkSocket(NETLINK_ROUTE);
+    const { link: name, macAddress: peerMac, interface: peerName } = endpoint;
+    const { index: bridgeIndex, mtu } = bridge;
+    const [made, hairpin, , up, alone] = socket.attempt([
+      addVeth({ name, bridgeIndex, mtu, peerName, peerMac, namespaceFd }),
+      withHairpin(name),
+      // May fail, on a host without IPv6.
+      withoutIpv6Address(name),
+      setUp(name),
+      ...(bridge.communication ? [] : [withoutNeighbours(name)]),
+    ]);
+    const failure = made ?? hairpin ?? up ?? alone;
+    if (failure !== undefined) throw failure;
+  } finally {
+    closeSync(namespaceFd);
+  }
+}
+
+/** Whoever is on the bridge could say that it is the router to everywhere; nobody but us does. */
+function prepareIpv6(name: string): void {
+  for (const [key, value] of [
+    ["disable_ipv6", "0"],
+    ["accept_ra", "0"],
+  ] as const) {
+    try {
+      writeFileSync(`/proc/sys/net/ipv6/conf/${name}/${key}`, value);
+    } catch {
+      // Said by the address that cannot be given, if it matters.
+    }
+  }
+}
+
+/** Leaves alone what stays: the container may have changed it to its own taste. */
+function changeRoutes(socket: NetlinkSocket, { before, after }: RouteChange): void {
+  for (const family of ["ipv4", "ipv6"] as const) {
+    const gateway = after[family];
+    if (gateway === undefined || sameGateway(before[family], gateway)) continue;
+    socket.transact([setDefaultRoute(gateway.address, insideIndex(socket, gateway.interface))]);
+  }
+}
+
+/**
+ * Makes an interface useless at once and gives its routes to others. The interface itself goes with its other end, which
+ * takes the kernel longer than this thread may stand still. What the container has renamed or removed is left to that.
+ */
+export function silenceInterface(path: string, endpoint: EndpointRecord, routes: RouteChange): void {
+  withNetworkNamespace(path, () => {
+    using socket = new NetlinkSocket(NETLINK_ROUTE);
+    changeRoutes(socket, routes);
+    takeAddresses(socket, endpoint);
+    socket.attempt([setDown(endpoint.interface)]);
+  });
+}
+
+function takeAddresses(socket: NetlinkSocket, { interface: name, address, prefixLength, ipv6 }: EndpointRecord): void {
+  const index = findIndex(socket, name);
+  if (index === undefined) return;
+  socket.attempt([
+    deleteAddress({ index, address, prefixLength }),
+    ...(ipv6 === undefined ? [] : [deleteAddress({ index, ...ipv6 })]),
+  ]);
 }
 
 export function makeIsolated(path: string): void {
@@ -84,13 +158,17 @@ function allowLowPorts(): void {
   }
 }
 
-function insideIndex(socket: NetlinkSocket): number {
-  const link = socket
+function findIndex(socket: NetlinkSocket, name: string): number | undefined {
+  return socket
     .dump(ALL_LINKS)
     .map(parseLink)
-    .find((each) => each.name === INSIDE);
-  if (link === undefined) throw new SystemError("finding the interface", 19, INSIDE);
-  return link.index;
+    .find((each) => each.name === name)?.index;
+}
+
+function insideIndex(socket: NetlinkSocket, name: string): number {
+  const index = findIndex(socket, name);
+  if (index === undefined) throw new SystemError("finding the interface", 19, name);
+  return index;
 }
 
 /** Whether the file really is a namespace, and not what a crash or a reboot left of it. */
@@ -117,21 +195,11 @@ export function endNamespace(path: string, endpoints: readonly EndpointRecord[])
     try {
       withNetworkNamespace(path, () => {
         using socket = new NetlinkSocket(NETLINK_ROUTE);
-        const index = insideIndex(socket);
-        socket.attempt(endpoints.map(({ address, prefixLength }) => deleteAddress({ index, address, prefixLength })));
+        for (const endpoint of endpoints) takeAddresses(socket, endpoint);
       });
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
     }
   }
   removeNetworkNamespace(path);
-}
-
-/** Names of interfaces in `/proc/net/dev` of the calling thread's namespace. */
-export function interfaceNames(): string[] {
-  return readFileSync("/proc/thread-self/net/dev", "latin1")
-    .split("\n")
-    .slice(2)
-    .map((line) => line.split(":")[0]?.trim() ?? "")
-    .filter((name) => name !== "");
 }

@@ -1,15 +1,9 @@
 import type { Database } from "bun:sqlite";
 import { randomId, SlipwayError, shortId } from "@slipway/base";
-import type { Endpoint, NetworkInfo, PublishedPort, Sandbox } from "./faces.ts";
-import {
-  type BridgePlace,
-  broadcast,
-  contains,
-  formatAddress,
-  formatSubnet,
-  parseAddress,
-  parsePlace,
-} from "./ipv4.ts";
+import type { AddressPool, CreateNetwork, NetworkInfo } from "./faces.ts";
+import { blockOf } from "./ip-block.ts";
+import { type BridgePlace, formatAddress, formatSubnet, parseAddress, parsePlace } from "./ipv4.ts";
+import { type BridgeSettings, readOptions } from "./network-options.ts";
 
 interface NetworkRow {
   id: string;
@@ -20,57 +14,60 @@ interface NetworkRow {
   labels: string;
   internal: number;
   created: number;
+  settings: string;
 }
 
-interface EndpointRow {
-  id: string;
-  container_id: string;
-  network_id: string;
-  network_name: string;
-  address: number;
-  prefix_length: number;
-  gateway: number;
-  mac: string;
-  link: string;
+/** The column `settings`; every field may be absent. */
+interface StoredSettings {
+  readonly pools?: readonly AddressPool[];
+  readonly options?: Readonly<Record<string, string>>;
+  readonly attachable?: boolean;
+  readonly chosen?: readonly string[];
 }
 
-interface PortRow {
-  endpoint_id: string;
-  protocol: PublishedPort["protocol"];
-  host_address: string;
-  host_port: number;
-  container_port: number;
+/** A network with what its bridge is made from. */
+export interface NetworkRecord extends NetworkInfo {
+  readonly bridgeSettings: BridgeSettings;
+  /** The bridge's IPv4 address and subnet; the default network has none before its first container. */
+  readonly place: BridgePlace | undefined;
+  /** Subnets that the user chose: only in them may a container ask for an address. */
+  readonly chosen: readonly string[];
 }
 
-/** An endpoint with the name of its interface on the host. */
-export interface EndpointRecord extends Endpoint {
-  readonly containerId: string;
-  readonly link: string;
+export interface NewNetwork {
+  readonly request: CreateNetwork;
+  readonly pools: readonly AddressPool[];
+  /** Subnets that the user wrote. */
+  readonly chosen: readonly string[];
 }
 
-export interface NewEndpoint {
-  readonly containerId: string;
-  readonly path: string;
-  readonly network: NetworkInfo;
-  readonly place: BridgePlace;
-  readonly address: number | undefined;
-  readonly mac: string | undefined;
-  readonly macOf: (address: number) => string;
-  readonly ports: readonly PublishedPort[];
+const PREDEFINED: readonly (readonly [name: string, driver: NetworkRow["driver"]])[] = [
+  ["bridge", "bridge"],
+  ["host", "host"],
+  ["none", "null"],
+];
+
+export function isPredefined(name: string): boolean {
+  return PREDEFINED.some(([each]) => each === name);
 }
 
-/** The rows: what exists, before the kernel has it and until the kernel has lost it. All synchronous, all transactions. */
+/** The networks as rows. They exist before the kernel has a bridge for them and until it has lost it. */
 export class NetworkTable {
   readonly #db: Database;
-  /** Marks the bridge as this engine's, for engines beside us. */
+  /** Marks bridges as this engine's, for engines beside us. */
   readonly owner: string;
+  /** All rows, read again after a change: every container asks several times. */
+  #records: ReadonlyMap<string, NetworkRecord> | undefined;
 
   constructor(database: Database) {
     this.#db = database;
     this.owner = this.#ensureOwner();
-    this.#ensure("bridge", "bridge");
-    this.#ensure("host", "host");
-    this.#ensure("none", "null");
+    for (const [name, driver] of PREDEFINED) {
+      database.run(
+        "INSERT INTO network_networks (id, name, driver, created) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
+        [randomId(), name, driver, Date.now()],
+      );
+    }
   }
 
   #ensureOwner(): string {
@@ -81,207 +78,130 @@ export class NetworkTable {
     return id;
   }
 
-  #ensure(name: string, driver: NetworkRow["driver"]): void {
-    this.#db.run(
-      "INSERT INTO network_networks (id, name, driver, created) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
-      [randomId(), name, driver, Date.now()],
+  #all(): ReadonlyMap<string, NetworkRecord> {
+    this.#records ??= new Map(
+      this.#db
+        .query<NetworkRow, []>("SELECT * FROM network_networks ORDER BY rowid")
+        .all()
+        .map((row) => [row.id, recordOfRow(row)]),
     );
+    return this.#records;
   }
 
-  list(): NetworkInfo[] {
-    return this.#db.query<NetworkRow, []>("SELECT * FROM network_networks ORDER BY rowid").all().map(infoOfRow);
+  list(): NetworkRecord[] {
+    return [...this.#all().values()];
+  }
+
+  get(id: string): NetworkRecord {
+    const record = this.#all().get(id);
+    if (record === undefined) throw new SlipwayError("not-found", `network ${id} not found`);
+    return record;
   }
 
   /** By name, by ID, or by a unique beginning of it. */
-  find(nameOrId: string): NetworkInfo | undefined {
+  find(nameOrId: string): NetworkRecord | undefined {
     const all = this.list();
-    const exact = all.find((each) => each.name === nameOrId || each.id === nameOrId);
+    const exact = all.find((each) => each.name === nameOrId) ?? all.find((each) => each.id === nameOrId);
     if (exact !== undefined || nameOrId === "") return exact;
     const matches = all.filter((each) => each.id.startsWith(nameOrId));
-    if (matches.length > 1) throw new SlipwayError("conflict", `network ID ${nameOrId} is ambiguous`);
+    if (matches.length > 1) {
+      throw new SlipwayError(
+        "invalid",
+        `network ${nameOrId} is ambiguous (${matches.length} matches found based on ID prefix)`,
+      );
+    }
     return matches[0];
   }
 
-  /** Where a network's bridge was last, if it ever was. */
-  place(networkId: string): BridgePlace | undefined {
-    const row = this.#db.query<NetworkRow, [string]>("SELECT * FROM network_networks WHERE id = ?").get(networkId);
-    return row === null || row.place === null ? undefined : parsePlace(row.place);
+  /** Throws `already-exists`. */
+  add({ request, pools, chosen }: NewNetwork): NetworkRecord {
+    const id = randomId();
+    const [ipv4] = pools;
+    const place = ipv4 === undefined ? undefined : `${ipv4.gateway ?? ""}/${blockOf(ipv4.subnet).prefixLength}`;
+    const settings: StoredSettings = {
+      pools,
+      chosen,
+      options: request.options ?? {},
+      attachable: request.attachable ?? false,
+    };
+    const { changes } = this.#db.run(
+      `INSERT INTO network_networks (id, name, driver, bridge, place, labels, internal, created, settings)
+       VALUES (?, ?, 'bridge', ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING`,
+      [
+        id,
+        request.name,
+        readOptions(request.options ?? {}).bridgeName ?? `br-${shortId(id)}`,
+        place ?? null,
+        JSON.stringify(request.labels ?? {}),
+        request.internal ? 1 : 0,
+        Date.now(),
+        JSON.stringify(settings),
+      ],
+    );
+    if (changes === 0) throw nameTaken(request.name);
+    this.#records = undefined;
+    return this.get(id);
   }
 
+  /** False if it has endpoints, and stays. */
+  removeUnused(id: string): boolean {
+    const { changes } = this.#db.run(
+      "DELETE FROM network_networks WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM network_endpoints WHERE network_id = ?1)",
+      [id],
+    );
+    this.#records = undefined;
+    return changes > 0;
+  }
+
+  /** Remembers where the default network's bridge is. */
   setPlace(networkId: string, bridge: string, place: BridgePlace): void {
     const text = `${formatAddress(place.gateway)}/${place.subnet.prefixLength}`;
+    const known = this.get(networkId);
+    if (known.bridge === bridge && known.place !== undefined && placeText(known.place) === text) return;
     this.#db.run("UPDATE network_networks SET bridge = ?, place = ? WHERE id = ?", [bridge, text, networkId]);
-  }
-
-  addIsolated(containerId: string, path: string): void {
-    this.#db.run("INSERT INTO network_sandboxes VALUES (?, ?)", [containerId, path]);
-  }
-
-  /** Leases an address and the ports, in one transaction. Throws `conflict` and `exhausted`. */
-  addEndpoint(wanted: NewEndpoint): EndpointRecord {
-    return this.#db.transaction(() => {
-      const address = this.#leaseAddress(wanted);
-      const mac = wanted.mac ?? wanted.macOf(address);
-      const id = randomId();
-      const link = `sw${id.slice(0, 11)}`;
-      this.addIsolated(wanted.containerId, wanted.path);
-      this.#db.run("INSERT INTO network_endpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [
-        id,
-        wanted.containerId,
-        wanted.network.id,
-        address,
-        wanted.place.subnet.prefixLength,
-        wanted.place.gateway,
-        mac,
-        link,
-      ]);
-      for (const port of wanted.ports) this.#leasePort(id, port);
-      return {
-        id,
-        containerId: wanted.containerId,
-        link,
-        networkId: wanted.network.id,
-        networkName: wanted.network.name,
-        address: formatAddress(address),
-        prefixLength: wanted.place.subnet.prefixLength,
-        gateway: formatAddress(wanted.place.gateway),
-        macAddress: mac,
-        ports: wanted.ports,
-      };
-    })();
-  }
-
-  #leaseAddress({ network, place: { subnet, gateway }, address }: NewEndpoint): number {
-    const rows = this.#db.query<{ address: number }, [string]>(
-      "SELECT address FROM network_endpoints WHERE network_id = ?",
-    );
-    const taken = new Set(rows.all(network.id).map((each) => each.address));
-    taken.add(gateway);
-    if (address !== undefined) {
-      if (!contains(subnet, address))
-        throw new SlipwayError("invalid", `${formatAddress(address)} is not in ${formatSubnet(subnet)}`);
-      if (taken.has(address)) throw new SlipwayError("conflict", `the address ${formatAddress(address)} is in use`);
-      return address;
-    }
-    const last = broadcast(subnet);
-    for (let candidate = subnet.base + 1; candidate < last; candidate++) if (!taken.has(candidate)) return candidate;
-    throw new SlipwayError("exhausted", `no address is left in ${formatSubnet(subnet)} of network ${network.name}`);
-  }
-
-  #leasePort(endpointId: string, port: PublishedPort): void {
-    this.#db.run("INSERT INTO network_ports VALUES (?, ?, ?, ?, ?)", [
-      endpointId,
-      port.protocol,
-      port.hostAddress,
-      port.hostPort,
-      port.containerPort,
-    ]);
-  }
-
-  /** The container that has published a host port, at this address or at one that includes it. */
-  portHolder(port: PublishedPort): string | undefined {
-    const rows = this.#db.query<{ host_address: string; container_id: string }, [string, number]>(
-      `SELECT host_address, container_id FROM network_ports JOIN network_endpoints ON id = endpoint_id
-       WHERE protocol = ? AND host_port = ?`,
-    );
-    return rows.all(port.protocol, port.hostPort).find((each) => addressesMeet(each.host_address, port.hostAddress))
-      ?.container_id;
-  }
-
-  sandboxPath(containerId: string): string | undefined {
-    const row = this.#db
-      .query<{ path: string }, [string]>("SELECT path FROM network_sandboxes WHERE container_id = ?")
-      .get(containerId);
-    return row?.path;
-  }
-
-  sandbox(containerId: string): Sandbox | undefined {
-    const path = this.sandboxPath(containerId);
-    return path === undefined ? undefined : { namespacePath: path, endpoints: this.endpoints(containerId) };
-  }
-
-  containers(): string[] {
-    const rows = this.#db
-      .query<{ container_id: string }, []>("SELECT container_id FROM network_sandboxes ORDER BY rowid")
-      .all();
-    return rows.map((each) => each.container_id);
-  }
-
-  /** All endpoints, or those of one container. */
-  endpoints(containerId?: string): EndpointRecord[] {
-    const where = containerId === undefined ? "" : "WHERE container_id = ?";
-    const parameters = containerId === undefined ? [] : [containerId];
-    const rows = this.#db
-      .query<EndpointRow, string[]>(
-        `SELECT e.*, n.name AS network_name FROM network_endpoints e JOIN network_networks n ON n.id = e.network_id ${where} ORDER BY e.rowid`,
-      )
-      .all(...parameters);
-    const ports = this.#db.query<PortRow, [string]>("SELECT * FROM network_ports WHERE endpoint_id = ? ORDER BY rowid");
-    return rows.map((row) => endpointOfRow(row, ports.all(row.id)));
-  }
-
-  removePorts(containerId: string): void {
-    this.#db.run(
-      "DELETE FROM network_ports WHERE endpoint_id IN (SELECT id FROM network_endpoints WHERE container_id = ?)",
-      [containerId],
-    );
-  }
-
-  /** Forgets a container; what it leased is free. */
-  remove(containerId: string): void {
-    this.#db.transaction(() => {
-      // Not left to the foreign keys alone: they are a setting of each connection.
-      this.removePorts(containerId);
-      this.#db.run("DELETE FROM network_endpoints WHERE container_id = ?", [containerId]);
-      this.#db.run("DELETE FROM network_sandboxes WHERE container_id = ?", [containerId]);
-    })();
+    this.#records = undefined;
   }
 }
 
-/** The wildcard of a family includes all its addresses. */
-export function addressesMeet(one: string, two: string): boolean {
-  if (one.includes(":") !== two.includes(":")) return false;
-  return one === two || [one, two].some((each) => each === "0.0.0.0" || each === "::");
+export function nameTaken(name: string): SlipwayError {
+  return new SlipwayError("already-exists", `network with name ${name} already exists`);
 }
 
-function infoOfRow(row: NetworkRow): NetworkInfo {
-  const place = row.place === null ? undefined : parsePlace(row.place);
+function placeText({ gateway, subnet }: BridgePlace): string {
+  return `${formatAddress(gateway)}/${subnet.prefixLength}`;
+}
+
+function recordOfRow(row: NetworkRow): NetworkRecord {
+  const settings = JSON.parse(row.settings) as StoredSettings;
+  const place = row.place === null ? undefined : placeOfRow(row.place);
+  const own =
+    place === undefined ? [] : [{ subnet: formatSubnet(place.subnet), gateway: formatAddress(place.gateway) }];
+  const pools = settings.pools ?? own;
+  const options = settings.options ?? {};
   return {
     id: row.id,
     name: row.name,
     driver: row.driver,
     created: row.created,
     internal: row.internal !== 0,
+    attachable: settings.attachable ?? false,
     labels: JSON.parse(row.labels) as Record<string, string>,
+    options,
+    pools,
+    ipv6: pools.length > 1,
+    predefined: isPredefined(row.name),
     ...(row.bridge === null ? {} : { bridge: row.bridge }),
-    ...(place === undefined ? {} : { subnet: formatSubnet(place.subnet), gateway: formatAddress(place.gateway) }),
+    ...(own[0] === undefined ? {} : own[0]),
+    bridgeSettings: readOptions(options),
+    place,
+    chosen: settings.chosen ?? [],
   };
 }
 
-function endpointOfRow(row: EndpointRow, ports: readonly PortRow[]): EndpointRecord {
-  return {
-    id: row.id,
-    containerId: row.container_id,
-    link: row.link,
-    networkId: row.network_id,
-    networkName: row.network_name,
-    address: formatAddress(row.address),
-    prefixLength: row.prefix_length,
-    gateway: formatAddress(row.gateway),
-    macAddress: row.mac,
-    ports: ports.map((port) => ({
-      protocol: port.protocol,
-      hostAddress: port.host_address,
-      hostPort: port.host_port,
-      containerPort: port.container_port,
-    })),
-  };
-}
-
-/** An address that a user asked for. Throws `invalid`. */
-export function wantedAddress(text: string | undefined): number | undefined {
-  if (text === undefined || text === "") return undefined;
-  const address = parseAddress(text);
-  if (address === undefined) throw new SlipwayError("invalid", `${text} is not an IPv4 address`);
-  return address;
+/** Users may choose gateways and prefixes that `--bip` would refuse. */
+function placeOfRow(text: string): BridgePlace {
+  const block = blockOf(text);
+  if (block.prefixLength <= 29) return parsePlace(text);
+  const gateway = parseAddress(text.split("/")[0] ?? "") ?? 0;
+  return { gateway, subnet: { base: Number(block.base), prefixLength: block.prefixLength } };
 }

@@ -1,6 +1,5 @@
 import type { NetlinkRequest } from "@slipway/sys";
-import { attribute, ipv4Bytes, text } from "./rtnetlink.ts";
-import { BOUND_PORT_MAP, PORT_MAP, type PublishedTarget } from "./ruleset.ts";
+import { attribute, text } from "./rtnetlink.ts";
 
 /**
  * The few messages of nf_tables that are sent while containers come and go. The rules themselves are text for `nft`; but
@@ -21,19 +20,19 @@ const NLM_F_CREATE = 0x400;
 const NFTA_TABLE_NAME = 1;
 const NFTA_SET_ELEM_LIST = { TABLE: 1, SET: 2, ELEMENTS: 3 } as const;
 const NFTA_LIST_ELEM = 1;
-const NFTA_SET_ELEM = { KEY: 1, DATA: 2 } as const;
+const NFTA_SET_ELEM = { KEY: 1, DATA: 2, KEY_END: 10 } as const;
 const NFTA_DATA_VALUE = 1;
 const AF_UNSPEC = 0;
-const AF_INET = 2;
-const PROTOCOL_NUMBERS = { tcp: 6, udp: 17, sctp: 132 } as const;
+/** One table for both families. */
+const NFPROTO_INET = 1;
 
 /** struct nfgenmsg; its last field is in the order of the network. */
-function genericHeader(family: number, resource = 0): Uint8Array {
+export function genericHeader(family: number, resource = 0): Uint8Array {
   return Uint8Array.of(family, 0, resource >> 8, resource & 0xff);
 }
 
 /** All or nothing: what is between the marks becomes visible together. */
-function batch(requests: readonly NetlinkRequest[]): NetlinkRequest[] {
+export function batch(requests: readonly NetlinkRequest[]): NetlinkRequest[] {
   const mark = (type: number): NetlinkRequest => ({
     type,
     flags: 0,
@@ -46,44 +45,64 @@ function batch(requests: readonly NetlinkRequest[]): NetlinkRequest[] {
 
 /** Fails with ENOENT if there is none. */
 export function getTable(table: string): NetlinkRequest {
-  const body = Buffer.concat([genericHeader(AF_INET), text(NFTA_TABLE_NAME, table)]);
+  const body = Buffer.concat([genericHeader(NFPROTO_INET), text(NFTA_TABLE_NAME, table)]);
   return { type: MSG.GETTABLE, flags: 0, body, what: `looking for the table ${table}` };
 }
 
 export function deleteTable(table: string): NetlinkRequest[] {
-  const body = Buffer.concat([genericHeader(AF_INET), text(NFTA_TABLE_NAME, table)]);
+  const body = Buffer.concat([genericHeader(NFPROTO_INET), text(NFTA_TABLE_NAME, table)]);
   return batch([{ type: MSG.DELTABLE, flags: 0, body, what: `removing the table ${table}` }]);
 }
 
-export interface PortChange {
-  readonly add: readonly PublishedTarget[];
-  readonly remove: readonly PublishedTarget[];
+/** An element of a set or map, as bytes in the order of the network. */
+export interface SetElement {
+  readonly set: string;
+  readonly key: Uint8Array;
+  /** The last key of an interval. */
+  readonly end?: Uint8Array;
+  /** What a map has for the key. */
+  readonly data?: Uint8Array;
 }
+
+export interface ElementChange {
+  readonly add: readonly SetElement[];
+  readonly remove: readonly SetElement[];
+}
+
+/** An attribute's length has 16 bits, and each message gets an answer, for which a socket's memory is small. */
+const ELEMENTS_A_MESSAGE = 256;
 
 /** Removals first: a port may have a new owner in the same change. */
-export function changePorts(table: string, change: PortChange): NetlinkRequest[] {
-  const removals = change.remove.map((port) => element(MSG.DELSETELEM, 0, table, port));
-  return batch([...removals, ...change.add.map((port) => element(MSG.NEWSETELEM, NLM_F_CREATE, table, port))]);
-}
-
-function element(type: number, flags: number, table: string, port: PublishedTarget): NetlinkRequest {
-  const isBound = port.hostAddress !== "0.0.0.0";
-  const service = portBytes(port.hostPort);
-  const protocol = Uint8Array.of(PROTOCOL_NUMBERS[port.protocol], 0, 0, 0);
-  const key = Buffer.concat(isBound ? [ipv4Bytes(port.hostAddress), protocol, service] : [protocol, service]);
-  const target = Buffer.concat([ipv4Bytes(port.address), portBytes(port.containerPort)]);
-  const parts = [attribute(NFTA_SET_ELEM.KEY, [attribute(NFTA_DATA_VALUE, key)])];
-  if (type === MSG.NEWSETELEM) parts.push(attribute(NFTA_SET_ELEM.DATA, [attribute(NFTA_DATA_VALUE, target)]));
-  const body = Buffer.concat([
-    genericHeader(AF_INET),
-    text(NFTA_SET_ELEM_LIST.TABLE, table),
-    text(NFTA_SET_ELEM_LIST.SET, isBound ? BOUND_PORT_MAP : PORT_MAP),
-    attribute(NFTA_SET_ELEM_LIST.ELEMENTS, [attribute(NFTA_LIST_ELEM, parts)]),
+export function changeElements(table: string, change: ElementChange): NetlinkRequest[] {
+  return batch([
+    ...bySet(change.remove).map((each) => elements(MSG.DELSETELEM, 0, table, each)),
+    ...bySet(change.add).map((each) => elements(MSG.NEWSETELEM, NLM_F_CREATE, table, each)),
   ]);
-  return { type, flags, body, what: `publishing ${port.hostAddress}:${port.hostPort}/${port.protocol}` };
 }
 
-/** A field of a concatenation takes whole words. */
-function portBytes(port: number): Uint8Array {
-  return Uint8Array.of(port >> 8, port & 0xff, 0, 0);
+function bySet(all: readonly SetElement[]): SetElement[][] {
+  const groups: SetElement[][] = [];
+  for (const set of new Set(all.map((each) => each.set))) {
+    const mine = all.filter((each) => each.set === set);
+    for (let at = 0; at < mine.length; at += ELEMENTS_A_MESSAGE) groups.push(mine.slice(at, at + ELEMENTS_A_MESSAGE));
+  }
+  return groups;
+}
+
+function elements(type: number, flags: number, table: string, group: readonly SetElement[]): NetlinkRequest {
+  const value = (kind: number, bytes: Uint8Array): Uint8Array => attribute(kind, [attribute(NFTA_DATA_VALUE, bytes)]);
+  const list = group.map(({ key, end, data }) => {
+    const parts = [value(NFTA_SET_ELEM.KEY, key)];
+    if (end !== undefined) parts.push(value(NFTA_SET_ELEM.KEY_END, end));
+    if (data !== undefined && type === MSG.NEWSETELEM) parts.push(value(NFTA_SET_ELEM.DATA, data));
+    return attribute(NFTA_LIST_ELEM, parts);
+  });
+  const set = group[0]?.set ?? "";
+  const body = Buffer.concat([
+    genericHeader(NFPROTO_INET),
+    text(NFTA_SET_ELEM_LIST.TABLE, table),
+    text(NFTA_SET_ELEM_LIST.SET, set),
+    attribute(NFTA_SET_ELEM_LIST.ELEMENTS, list),
+  ]);
+  return { type, flags, body, what: `changing the set ${set}` };
 }

@@ -61,7 +61,7 @@ describe("published ports", () => {
     inside(one, "ip", "route", "add", "127.0.0.0/8", ...via);
     expect(await get(one, "127.0.0.1", server.port)).toBe("");
     // It is the rule that stops it.
-    run("nft", "flush", "chain", "ip", `slipway_${networks.bridge}`, "raw");
+    run("nft", "flush", "chain", "inet", `slipway_${networks.bridge}`, "raw");
     expect(await get(one, "127.0.0.1", server.port)).toBe("secret");
     expect(await fetchText(`http://127.0.0.1:${server.port}/`)).toBe("secret");
   });

@@ -1,18 +1,18 @@
 import { readFileSync } from "node:fs";
 import { errnoOf, errorMessage, isError, type Logger, SlipwayError, shortId } from "@slipway/base";
+import type { EndpointRecord, EndpointTable } from "./endpoint-table.ts";
 import type { PublishedPort } from "./faces.ts";
-import type { EndpointRecord, NetworkTable } from "./network-table.ts";
 import { findPortHolder } from "./port-holder.ts";
 import { openPortListener, type PortListener } from "./port-listener.ts";
 
 /** The host ports of running containers, held by listeners of this process. */
 export class PublishedPorts {
-  readonly #table: NetworkTable;
+  readonly #table: EndpointTable;
   readonly #logger: Logger;
   readonly #held = new Map<string, PortListener[]>();
   #lastRandom = 0;
 
-  constructor(table: NetworkTable, logger: Logger) {
+  constructor(table: EndpointTable, logger: Logger) {
     this.#table = table;
     this.#logger = logger;
   }
@@ -34,6 +34,7 @@ export class PublishedPorts {
     return listeners.map((listener) => listener.port);
   }
 
+  /** Connections that reach the listeners go to this endpoint of the container from now on. */
   forward(endpoint: EndpointRecord): void {
     for (const listener of this.#held.get(endpoint.containerId) ?? []) listener.forwardTo(endpoint.address);
   }

@@ -35,15 +35,15 @@ describe("after a crash", () => {
     const web = await networks.connect({ containerId: "web", network: "bridge", ports: [tcp(80, 0)] });
     await serve(web, "still here");
     const port = web.endpoints[0]?.ports[0]?.hostPort;
-    run("nft", "delete", "table", "ip", `slipway_${networks.bridge}`);
+    run("nft", "delete", "table", "inet", `slipway_${networks.bridge}`);
     expect(await fetchText(`http://127.0.0.1:${port}/`)).toBe("still here");
     await networks.reconcile(new Set(["web"]));
-    expect(run("nft", "list", "table", "ip", `slipway_${networks.bridge}`)).toContain(
+    expect(run("nft", "list", "table", "inet", `slipway_${networks.bridge}`)).toContain(
       `tcp . ${port} : ${web.endpoints[0]?.address} . 80`,
     );
-    run("nft", "delete", "table", "ip", `slipway_${networks.bridge}`);
+    run("nft", "delete", "table", "inet", `slipway_${networks.bridge}`);
     await networks.connect({ containerId: "next", network: "bridge", ports: [] });
-    expect(run("nft", "list", "table", "ip", `slipway_${networks.bridge}`)).toContain(`tcp . ${port} :`);
+    expect(run("nft", "list", "table", "inet", `slipway_${networks.bridge}`)).toContain(`tcp . ${port} :`);
   });
 
   test("a deleted bridge comes back with its containers on it", async () => {

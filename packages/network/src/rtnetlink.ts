@@ -1,9 +1,11 @@
+import { SlipwayError } from "@slipway/base";
 import type { NetlinkRequest } from "@slipway/sys";
+import { ipBytes, parseIp } from "./ip-block.ts";
 
 /** Messages of rtnetlink(7) that make and change links, addresses and routes. Pure: bytes in, bytes out. */
 
 const RTM = { NEWLINK: 16, DELLINK: 17, GETLINK: 18, NEWADDR: 20, DELADDR: 21, NEWROUTE: 24 } as const;
-const NLM_F = { EXCL: 0x200, CREATE: 0x400 } as const;
+const NLM_F = { REPLACE: 0x100, EXCL: 0x200, CREATE: 0x400 } as const;
 const AF_UNSPEC = 0;
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -13,14 +15,17 @@ const IFLA = {
   MTU: 4,
   MASTER: 10,
   LINKINFO: 18,
+  GROUP: 27,
   IFALIAS: 20,
   AF_SPEC: 26,
   NET_NS_FD: 28,
 } as const;
 const IFLA_INFO = { KIND: 1, DATA: 2, SLAVE_KIND: 4, SLAVE_DATA: 5 } as const;
-const IFLA_BRPORT_MODE = 4;
+const IFLA_BRPORT = { MODE: 4, ISOLATED: 33 } as const;
 const VETH_INFO_PEER = 1;
 const IFA = { ADDRESS: 1, LOCAL: 2, BROADCAST: 4 } as const;
+/** Used at once: on our own bridge nobody else can have it, and asking around takes a second. */
+const IFA_F_NODAD = 2;
 const RTA = { OIF: 4, GATEWAY: 5 } as const;
 const IFF_UP = 1;
 const IFLA_INET6_ADDR_GEN_MODE = 8;
@@ -57,10 +62,6 @@ function ifinfomsg(index: number, flags: number, change: number): Uint8Array {
   return bytes;
 }
 
-export function ipv4Bytes(address: string): Uint8Array {
-  return Uint8Array.from(address.split("."), Number);
-}
-
 function macBytes(address: string): Uint8Array {
   return Uint8Array.from(address.split(":"), (each) => Number.parseInt(each, 16));
 }
@@ -68,10 +69,11 @@ function macBytes(address: string): Uint8Array {
 export interface BridgeSpec {
   readonly name: string;
   readonly mac: string;
-  /** Says whose it is; shown by `ip link`. */
-  readonly alias: string;
   readonly mtu: number;
 }
+
+/** Any number that nobody else uses: it is on a bridge from the moment that it exists, unlike the name of its owner. */
+export const BRIDGE_GROUP = 0x51_1b;
 
 /** Fails with EEXIST if anything has the name. */
 export function addBridge(spec: BridgeSpec): NetlinkRequest {
@@ -80,6 +82,7 @@ export function addBridge(spec: BridgeSpec): NetlinkRequest {
     text(IFLA.IFNAME, spec.name),
     attribute(IFLA.ADDRESS, macBytes(spec.mac)),
     u32(IFLA.MTU, spec.mtu),
+    u32(IFLA.GROUP, BRIDGE_GROUP),
     attribute(IFLA.LINKINFO, [text(IFLA_INFO.KIND, "bridge")]),
   ]);
   return { type: RTM.NEWLINK, flags: NLM_F.CREATE | NLM_F.EXCL, body, what: `making the bridge ${spec.name}` };
@@ -128,13 +131,22 @@ export function addVeth(spec: VethSpec): NetlinkRequest {
  * its own published port is turned round inside the bridge, and not by routing.
  */
 export function withHairpin(port: string): NetlinkRequest {
-  const mode = attribute(IFLA_BRPORT_MODE, Uint8Array.of(1));
+  return portSetting(port, IFLA_BRPORT.MODE, `letting ${port} speak to itself`);
+}
+
+/** A port that may speak to the bridge and not to the other ports of its kind. */
+export function withoutNeighbours(port: string): NetlinkRequest {
+  return portSetting(port, IFLA_BRPORT.ISOLATED, `isolating ${port}`);
+}
+
+function portSetting(port: string, setting: number, what: string): NetlinkRequest {
+  const mode = attribute(setting, Uint8Array.of(1));
   const info = attribute(IFLA.LINKINFO, [
     text(IFLA_INFO.SLAVE_KIND, "bridge"),
     attribute(IFLA_INFO.SLAVE_DATA, [mode]),
   ]);
   const body = Buffer.concat([ifinfomsg(0, 0, 0), text(IFLA.IFNAME, port), info]);
-  return { type: RTM.NEWLINK, flags: 0, body, what: `letting ${port} speak to itself` };
+  return { type: RTM.NEWLINK, flags: 0, body, what };
 }
 
 /** No link-local IPv6 address: nobody uses it, and announcing it takes time and packets. Before `setUp`. */
@@ -151,6 +163,11 @@ export function setUp(name: string, master?: number): NetlinkRequest {
   return { type: RTM.NEWLINK, flags: 0, body: Buffer.concat(parts), what: `bringing ${name} up` };
 }
 
+export function setDown(name: string): NetlinkRequest {
+  const body = Buffer.concat([ifinfomsg(0, 0, IFF_UP), text(IFLA.IFNAME, name)]);
+  return { type: RTM.NEWLINK, flags: 0, body, what: `taking ${name} down` };
+}
+
 export function deleteLink(name: string): NetlinkRequest {
   const body = Buffer.concat([ifinfomsg(0, 0, 0), text(IFLA.IFNAME, name)]);
   return { type: RTM.DELLINK, flags: 0, body, what: `removing the interface ${name}` };
@@ -164,35 +181,62 @@ export interface AddressSpec {
 }
 
 export function addAddress(spec: AddressSpec): NetlinkRequest {
-  const head = Buffer.alloc(8);
-  head.writeUInt8(AF_INET, 0);
-  head.writeUInt8(spec.prefixLength, 1);
-  head.writeUInt32LE(spec.index, 4);
+  const { prefixLength, index } = spec;
   const body = Buffer.concat([
-    head,
-    attribute(IFA.LOCAL, ipv4Bytes(spec.address)),
-    attribute(IFA.ADDRESS, ipv4Bytes(spec.address)),
-    attribute(IFA.BROADCAST, ipv4Bytes(spec.broadcast)),
+    ifaddrmsg({ family: AF_INET, prefixLength, index }),
+    attribute(IFA.LOCAL, bytesOf(spec.address)),
+    attribute(IFA.ADDRESS, bytesOf(spec.address)),
+    attribute(IFA.BROADCAST, bytesOf(spec.broadcast)),
   ]);
   return { type: RTM.NEWADDR, flags: NLM_F.CREATE | NLM_F.EXCL, body, what: `giving the address ${spec.address}` };
 }
 
 export function deleteAddress(spec: Omit<AddressSpec, "broadcast">): NetlinkRequest {
-  const head = Buffer.alloc(8);
-  head.writeUInt8(AF_INET, 0);
-  head.writeUInt8(spec.prefixLength, 1);
-  head.writeUInt32LE(spec.index, 4);
-  const body = Buffer.concat([head, attribute(IFA.LOCAL, ipv4Bytes(spec.address))]);
-  return { type: RTM.DELADDR, flags: 0, body, what: `taking the address ${spec.address} back` };
+  const { index, address, prefixLength } = spec;
+  const local = attribute(IFA.LOCAL, bytesOf(address));
+  const body = Buffer.concat([ifaddrmsg({ family: familyOf(address), prefixLength, index }), local]);
+  return { type: RTM.DELADDR, flags: 0, body, what: `taking the address ${address} back` };
 }
 
-export function addDefaultRoute(gateway: string, index: number): NetlinkRequest {
+export function addIpv6Address(spec: Omit<AddressSpec, "broadcast">): NetlinkRequest {
+  const { index, address, prefixLength } = spec;
+  const head = ifaddrmsg({ family: AF_INET6, prefixLength, index, flags: IFA_F_NODAD });
+  const body = Buffer.concat([head, attribute(IFA.LOCAL, bytesOf(address)), attribute(IFA.ADDRESS, bytesOf(address))]);
+  return { type: RTM.NEWADDR, flags: NLM_F.CREATE | NLM_F.EXCL, body, what: `giving the address ${address}` };
+}
+
+function ifaddrmsg(spec: { family: number; prefixLength: number; index: number; flags?: number }): Uint8Array {
+  const head = Buffer.from([spec.family, spec.prefixLength, spec.flags ?? 0, 0, 0, 0, 0, 0]);
+  head.writeUInt32LE(spec.index, 4);
+  return head;
+}
+
+function familyOf(address: string): number {
+  return address.includes(":") ? AF_INET6 : AF_INET;
+}
+
+function bytesOf(address: string): Uint8Array {
+  const parsed = parseIp(address);
+  if (parsed === undefined) throw new SlipwayError("invalid", `${address} is not an address`);
+  return ipBytes(parsed);
+}
+
+/** Makes or changes the default route of the gateway's family. */
+export function setDefaultRoute(gateway: string, index: number): NetlinkRequest {
+  const body = Buffer.concat([
+    defaultRoute(familyOf(gateway)),
+    attribute(RTA.GATEWAY, bytesOf(gateway)),
+    u32(RTA.OIF, index),
+  ]);
+  return { type: RTM.NEWROUTE, flags: NLM_F.CREATE | NLM_F.REPLACE, body, what: `routing through ${gateway}` };
+}
+
+/** struct rtmsg */
+function defaultRoute(family: number): Uint8Array {
   const RT_TABLE_MAIN = 254;
   const RTPROT_BOOT = 3;
   const RTN_UNICAST = 1;
-  const head = Buffer.from([AF_INET, 0, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, 0, RTN_UNICAST, 0, 0, 0, 0]);
-  const body = Buffer.concat([head, attribute(RTA.GATEWAY, ipv4Bytes(gateway)), u32(RTA.OIF, index)]);
-  return { type: RTM.NEWROUTE, flags: NLM_F.CREATE | NLM_F.EXCL, body, what: `routing through ${gateway}` };
+  return Uint8Array.of(family, 0, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, 0, RTN_UNICAST, 0, 0, 0, 0);
 }
 
 export interface Link {
@@ -202,7 +246,9 @@ export interface Link {
   readonly mtu: number;
   /** Index of the bridge it is a port of. */
   readonly master: number | undefined;
+  /** Says whose it is; shown by `ip link`. */
   readonly alias: string;
+  readonly group: number;
 }
 
 export const ALL_LINKS: NetlinkRequest = {
@@ -215,7 +261,7 @@ export const ALL_LINKS: NetlinkRequest = {
 /** One answer to `ALL_LINKS`. */
 export function parseLink(answer: Uint8Array): Link {
   const bytes = Buffer.from(answer.buffer, answer.byteOffset, answer.length);
-  let [name, alias, mtu] = ["", "", 0];
+  let [name, alias, mtu, group] = ["", "", 0, 0];
   let master: number | undefined;
   for (let at = 16; at + 4 <= bytes.length; ) {
     const length = bytes.readUInt16LE(at);
@@ -223,9 +269,10 @@ export function parseLink(answer: Uint8Array): Link {
     const type = bytes.readUInt16LE(at + 2);
     if (type === IFLA.IFNAME) name = bytes.toString("utf8", at + 4, at + length - 1);
     else if (type === IFLA.IFALIAS) alias = bytes.toString("utf8", at + 4, at + length - 1);
+    else if (type === IFLA.GROUP) group = bytes.readUInt32LE(at + 4);
     else if (type === IFLA.MASTER) master = bytes.readUInt32LE(at + 4);
     else if (type === IFLA.MTU) mtu = bytes.readUInt32LE(at + 4);
     at += (length + 3) & ~3;
   }
-  return { index: bytes.readInt32LE(4), name, alias, mtu, master, up: (bytes.readUInt32LE(8) & IFF_UP) !== 0 };
+  return { index: bytes.readInt32LE(4), name, alias, mtu, group, master, up: (bytes.readUInt32LE(8) & IFF_UP) !== 0 };
 }
