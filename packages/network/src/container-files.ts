@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { SlipwayError } from "@slipway/base";
+import { RESOLVER_ADDRESS } from "./dns-redirect.ts";
 
 export interface HostsFileInput {
   readonly hostname: string;
@@ -55,8 +56,11 @@ export interface ResolverSettings {
 }
 
 export interface ResolverInput {
-  /** `host` shares the host's network, `bridge` has its own, where the host's loopback is out of reach, `none` has no network. */
-  readonly mode: "host" | "bridge" | "none";
+  /**
+   * `host` shares the host's network, `bridge` has its own, where the host's loopback is out of reach, `none` has no network,
+   * `resolver` has our own resolver (`Sandbox.nameserver`), which asks the name servers itself.
+   */
+  readonly mode: "host" | "bridge" | "none" | "resolver";
   /** The host's settings, from `hostResolver()`. */
   readonly host: ResolverSettings;
   /** `--dns`, `--dns-search`, `--dns-option`: each replaces the host's if it has any; a search of `.` means none at all. */
@@ -70,13 +74,20 @@ const PUBLIC_NAMESERVERS = ["8.8.8.8", "8.8.4.4"] as const;
 
 /** Content of a container's `/etc/resolv.conf`. */
 export function resolvConf(input: ResolverInput): string {
-  const nameservers = chosen(input.nameservers) ?? reachable(input);
+  const nameservers = input.mode === "resolver" ? [RESOLVER_ADDRESS] : (chosen(input.nameservers) ?? reachable(input));
   const search = (chosen(input.search) ?? input.host.search).filter((each) => each !== ".");
-  const options = chosen(input.options) ?? input.host.options;
+  const options = resolverOptions(input);
   const lines = nameservers.map((each) => `nameserver ${each}`);
   if (search.length > 0) lines.push(`search ${search.join(" ")}`);
   if (options.length > 0) lines.push(`options ${options.join(" ")}`);
   return lines.length === 0 ? "" : `${lines.join("\n")}\n`;
+}
+
+/** Names without dots are asked for as they are first: containers have such names. */
+function resolverOptions({ mode, options, host }: ResolverInput): readonly string[] {
+  const list = chosen(options) ?? host.options;
+  if (mode !== "resolver" || list.some((each) => each.startsWith("ndots:"))) return list;
+  return [...list, "ndots:0"];
 }
 
 function chosen(list: readonly string[] | undefined): readonly string[] | undefined {

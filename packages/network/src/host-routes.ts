@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { SlipwayError } from "@slipway/base";
 import { type IpBlock, ipOfBytes } from "./ip-block.ts";
-import { formatSubnet, mask, overlap, type Subnet } from "./ipv4.ts";
+import { mask, overlap, type Subnet } from "./ipv4.ts";
 
 const RTF_GATEWAY = 2;
 
@@ -90,12 +90,21 @@ export function defaultPools(): Subnet[] {
   return pools;
 }
 
+/** Where Docker gives up: many small blocks, in a part of 10.0.0.0/8 that few use. */
+function furtherPools(): Subnet[] {
+  return Array.from({ length: 2048 }, (_, index) => ({
+    base: ((10 << 24) | (208 << 16)) + index * 256,
+    prefixLength: 24,
+  }));
+}
+
 /** The first pool that no route of the host touches, nor any of `taken`. Throws `exhausted`. */
 export function chooseSubnet(routes: readonly Subnet[], taken: readonly Subnet[] = []): Subnet {
   const inUse = [...routes.filter((route) => route.prefixLength > 0), ...taken];
-  const free = defaultPools().find((pool) => !inUse.some((each) => overlap(pool, each)));
+  const isFree = (pool: Subnet): boolean => !inUse.some((each) => overlap(pool, each));
+  const free = defaultPools().find(isFree) ?? furtherPools().find(isFree);
   if (free !== undefined) return free;
   throw new SlipwayError("exhausted", "no address block is free for a container network", {
-    hint: `The host's routes cover all of ${formatSubnet(defaultPools()[0] ?? { base: 0, prefixLength: 0 })} and its kin: name a block with --subnet, or --bip for the default network.`,
+    hint: `The host's routes cover all of 172.17.0.0/16 to 172.31.0.0/16, 192.168.0.0/16 and 10.208.0.0/13: name a block with --subnet, or --bip for the default network.`,
   });
 }

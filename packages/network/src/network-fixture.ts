@@ -23,6 +23,7 @@ export interface Machine {
 
 let machine: Machine = { dir: "", scope: new Scope(), log: [] };
 let counter = 0;
+const heirs = new WeakMap<Database, Networks>();
 
 /** Prepares and cleans up around each test of the calling file. */
 export function useMachine(): () => Machine {
@@ -55,9 +56,13 @@ export function engine(options: Partial<NetworkOptions> = {}): Engine {
   const execRoot = options.execRoot ?? join(machine.dir, `exec${counter}`);
   const networks = openNetworks({ database, execRoot, bridge, logger, linger: 20, ...options });
   machine.scope.defer(async () => {
+    // An engine that another one has followed on its database is a dead one: only the last cleans up.
+    if (heirs.get(database) !== networks) return networks.close();
     await networks.reconcile(new Set());
+    await networks.prune();
     await networks.close();
   });
+  heirs.set(database, networks);
   return Object.assign(networks, { bridge, database, execRoot: options.execRoot ?? execRoot });
 }
 
@@ -122,7 +127,7 @@ export function links(): string {
 }
 
 /** A machine beside this one: a namespace with a wire to the host. */
-export function neighbour(): { readonly namespacePath: string; readonly hostAddress: string } {
+export function neighbour(): { readonly namespacePath: string; readonly hostAddress: string; readonly wire: string } {
   const path = join(machine.dir, "neighbour");
   createNetworkNamespace(path);
   machine.scope.defer(() => removeNetworkNamespace(path));
@@ -137,5 +142,5 @@ export function neighbour(): { readonly namespacePath: string; readonly hostAddr
   run(...nsenter, "ip", "addr", "add", "198.51.100.2/24", "dev", "wire");
   run(...nsenter, "ip", "link", "set", "wire", "up");
   run(...nsenter, "ip", "route", "add", "default", "via", "198.51.100.1");
-  return { namespacePath: path, hostAddress: "198.51.100.1" };
+  return { namespacePath: path, hostAddress: "198.51.100.1", wire };
 }

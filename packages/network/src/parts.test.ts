@@ -52,9 +52,9 @@ describe("addresses", () => {
     ]);
     expect(formatSubnet(chooseSubnet(routes))).toBe("172.20.0.0/16");
     expect(formatSubnet(chooseSubnet([parseSubnet("172.16.0.0/12")]))).toBe("192.168.0.0/20");
-    expect(() => chooseSubnet([parseSubnet("172.16.0.0/12"), parseSubnet("192.168.0.0/16")])).toThrow(
-      "no address block is free",
-    );
+    const private20 = [parseSubnet("172.16.0.0/12"), parseSubnet("192.168.0.0/16")];
+    expect(formatSubnet(chooseSubnet([...private20, parseSubnet("10.208.0.0/24")]))).toBe("10.208.1.0/24");
+    expect(() => chooseSubnet([...private20, parseSubnet("10.0.0.0/8")])).toThrow("no address block is free");
   });
 });
 
@@ -97,6 +97,16 @@ describe("the files of a container", () => {
     );
     const loopbackOnly = parseResolvConf("nameserver 127.0.0.1\n");
     expect(resolvConf({ mode: "bridge", host: loopbackOnly })).toBe("nameserver 8.8.8.8\nnameserver 8.8.4.4\n");
+  });
+
+  test("resolv.conf of a user's own network names our resolver, whoever answers behind it", () => {
+    const host = parseResolvConf("nameserver 10.0.0.53\nsearch a.org\noptions rotate\n");
+    expect(resolvConf({ mode: "resolver", host, nameservers: ["9.9.9.9"] })).toBe(
+      "nameserver 127.0.0.11\nsearch a.org\noptions rotate ndots:0\n",
+    );
+    expect(resolvConf({ mode: "resolver", host, search: ["."], options: ["ndots:3"] })).toBe(
+      "nameserver 127.0.0.11\noptions ndots:3\n",
+    );
   });
 
   test("systemd-resolved's stub is replaced by the servers behind it", () => {

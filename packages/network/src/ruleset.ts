@@ -26,6 +26,7 @@ export interface PublishedTarget extends PublishedPort {
  * | bridges | all of ours |
  * | inside | pairs of the same bridge, where containers may talk to each other |
  * | closed | bridges of internal networks |
+ * | quiet | bridges whose containers may not talk to each other |
  * | own, own6 | a network's addresses with its bridge |
  * | masqueraded, masqueraded6 | the same, of those that leave under the host's address |
  */
@@ -34,6 +35,7 @@ export function fullRuleset(table: string): string {
   set bridges { type ifname; }
   set inside { type ifname . ifname; }
   set closed { type ifname; }
+  set quiet { type ifname; }
   set own { type ipv4_addr . ifname; flags interval; }
   set own6 { type ipv6_addr . ifname; flags interval; }
   set masqueraded { type ipv4_addr . ifname; flags interval; }
@@ -66,6 +68,9 @@ export function fullRuleset(table: string): string {
   }
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept;
+    # With bridge-nf-call-iptables the bridge would turn this round by itself, to a port that it may not send to: our
+    # listener takes it.
+    iifname @quiet meta l4proto tcp return
     fib daddr type local goto publish
   }
   chain output {
@@ -102,6 +107,7 @@ export function bridgeElements(rules: BridgeRules): SetElement[] {
   const name = interfaceBytes(rules.bridge);
   const elements: SetElement[] = [{ set: "bridges", key: name }];
   if (rules.communication) elements.push({ set: "inside", key: Buffer.concat([name, name]) });
+  else elements.push({ set: "quiet", key: name });
   if (rules.internal) elements.push({ set: "closed", key: name });
   for (const subnet of rules.subnets) {
     const block = blockOf(subnet);
