@@ -3,6 +3,7 @@ import { errorMessage, KeyedLock, type Logger, SlipwayError, shortId } from "@sl
 import { removeNetworkNamespace } from "@slipway/sys";
 import { type Bridge, listLinks, removeLinks } from "./bridge.ts";
 import type { BridgeLife } from "./bridge-life.ts";
+import { forgetUdp } from "./conntrack.ts";
 import { type ContainerDns, RESOLVER_ADDRESS } from "./container-dns.ts";
 import type { EndpointRecord, EndpointTable } from "./endpoint-table.ts";
 import type { AttachRequest, ContainerNetworks, PublishedPort, Sandbox } from "./faces.ts";
@@ -88,6 +89,7 @@ export class Containers implements ContainerNetworks {
     if (ports.length > 0) {
       published.forward(endpoint);
       await life.firewall.sync();
+      forgetUdp(ports);
     }
     signal?.throwIfAborted();
     return sandboxOf(path, [endpoint]);
@@ -166,6 +168,7 @@ export class Containers implements ContainerNetworks {
     endpoints.addPorts(endpoint.id, ports);
     published.forward(endpoint);
     await this.#parts.life.firewall.sync();
+    forgetUdp(ports);
   }
 
   /** The answers to what comes in through a published port leave by the default route, so that is where ports lead. */
@@ -179,11 +182,12 @@ export class Containers implements ContainerNetworks {
       endpoints.removePorts(containerId);
       await life.firewall.sync();
       await published.release(containerId);
-      return;
+    } else {
+      endpoints.movePorts(containerId, endpoint.id);
+      published.forward(endpoint);
+      await life.firewall.sync();
     }
-    endpoints.movePorts(containerId, endpoint.id);
-    published.forward(endpoint);
-    await life.firewall.sync();
+    forgetUdp(holder.ports);
   }
 
   disconnectEndpoint(containerId: string, network: string): Promise<Sandbox> {
@@ -252,6 +256,7 @@ export class Containers implements ContainerNetworks {
       await life.firewall.sync().catch((error) => {
         logger.warn("the rules of a released container could not be removed", { error: errorMessage(error) });
       });
+      forgetUdp(endpoints.flatMap((endpoint) => endpoint.ports));
     }
     table.remove(containerId);
     if (endpoints.length > 0) life.letGo();

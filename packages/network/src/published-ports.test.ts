@@ -1,10 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import net from "node:net";
 import { errorCode, errorMessage } from "@slipway/base";
+import { withNetworkNamespace } from "@slipway/sys";
 import type { PublishedPort } from "./index.ts";
 import { engine, fetchText, get, inside, neighbour, run, serve, tcp, until, useMachine } from "./network-fixture.ts";
 
 const machine = useMachine();
+
+function udp(hostPort: number): PublishedPort {
+  return { protocol: "udp", containerPort: 5353, hostPort, hostAddress: "0.0.0.0" };
+}
 
 describe("published ports", () => {
   test("are reached from loopback in both families, from the host, from outside, from neighbours and from the container itself", async () => {
@@ -84,6 +89,53 @@ describe("published ports", () => {
     client.send("ping", one.endpoints[0]?.ports[0]?.hostPort ?? 0, "127.0.0.1");
     expect(await Promise.race([answer.promise, Bun.sleep(3000).then(() => "nothing")])).toBe("ping");
     client.close();
+  });
+
+  test("carry UDP of a sender that never stops to each container that has the port, one after another", async () => {
+    const networks = engine();
+    const outside = neighbour();
+    // Rules, and with them tracking of connections, from the first packet on.
+    await networks.connect({ containerId: "other", network: "bridge", ports: [] });
+    const probe = await networks.connect({ containerId: "probe", network: "bridge", ports: [udp(0)] });
+    const port = probe.endpoints[0]?.ports[0]?.hostPort ?? 0;
+    await networks.release("probe");
+    let last = "";
+    const client = await withNetworkNamespace(outside.namespacePath, () =>
+      Bun.udpSocket({
+        connect: { hostname: outside.hostAddress, port },
+        socket: {
+          data: (_socket, data) => {
+            last = data.toString();
+          },
+          error() {},
+        },
+      }),
+    );
+    const timer = setInterval(() => client.send("who"), 20);
+    machine().scope.defer(() => {
+      clearInterval(timer);
+      client.close();
+    });
+    await Bun.sleep(60);
+    const addresses: string[] = [];
+    for (const name of ["one", "two"]) {
+      const sandbox = await networks.connect({ containerId: name, network: "bridge", ports: [udp(port)] });
+      const answerer = await withNetworkNamespace(sandbox.namespacePath, () =>
+        Bun.udpSocket({
+          port: 5353,
+          socket: { data: (socket, _data, from, address) => void socket.send(name, from, address) },
+        }),
+      );
+      const end = Date.now() + 3000;
+      while (last !== name && Date.now() < end) await Bun.sleep(10);
+      expect(last).toBe(name);
+      answerer.close();
+      await networks.release(name);
+      addresses.push(sandbox.endpoints[0]?.address ?? "");
+      // The first one's address is another's now: nothing may go there.
+      if (name === "one") await networks.connect({ containerId: "squatter", network: "bridge", ports: [] });
+    }
+    expect(new Set(addresses).size).toBe(2);
   });
 
   test("half-closed connections over IPv6 get their whole answer", async () => {
