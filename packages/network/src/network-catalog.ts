@@ -4,7 +4,7 @@ import type { BridgeLife } from "./bridge-life.ts";
 import type { EndpointTable } from "./endpoint-table.ts";
 import type { CreateNetwork, NetworkCatalog, NetworkInfo, NetworkMember } from "./faces.ts";
 import { hostBlocks } from "./host-routes.ts";
-import { blockOf } from "./ip-block.ts";
+import { blockContains, blockOf, parseIp } from "./ip-block.ts";
 import { readOptions } from "./network-options.ts";
 import { isPredefined, type NetworkRecord, type NetworkTable, nameTaken } from "./network-table.ts";
 
@@ -43,6 +43,16 @@ export class Catalog implements NetworkCatalog {
     const near = nearest(nameOrId, names);
     const hint = near === undefined ? {} : { hint: `Did you mean '${near}'?` };
     throw new SlipwayError("not-found", `network ${nameOrId} not found`, hint);
+  }
+
+  /** Whether an address is one of an internal network. */
+  isInternal(text: string): boolean {
+    const internal = this.list().filter((each) => each.internal);
+    const address = internal.length === 0 ? undefined : parseIp(text);
+    return (
+      address !== undefined &&
+      internal.some(({ pools }) => pools.some(({ subnet }) => blockContains(blockOf(subnet), address)))
+    );
   }
 
   create(request: CreateNetwork): Promise<NetworkInfo> {

@@ -56,7 +56,7 @@ export function openNetworks(options: NetworkOptions): Networks {
   const directory = join(options.execRoot, "netns");
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const catalog = new Catalog({ networks, endpoints, life, defaultBridge: bridge });
-  const ports = new PublishedPorts(endpoints, logger);
+  const ports = new PublishedPorts(endpoints, (address) => !catalog.isInternal(address), logger);
   const dns = new ContainerDns(endpoints, options.nameservers ?? watchHostNameservers(), logger);
   const containers = new Containers({ endpoints, catalog, life, ports, dns, directory, logger });
   return {

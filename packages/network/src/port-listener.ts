@@ -10,6 +10,9 @@ export interface PortListener {
   close(): Promise<void>;
 }
 
+/** Whether somebody with this address may come through a listener, where no rule sees them. */
+export type Accepts = (address: string) => boolean;
+
 /**
  * Takes a host port, so that no other program can and the kernel says at once whether one has it (EADDRINUSE).
  *
@@ -18,17 +21,17 @@ export interface PortListener {
  * cannot translate `::1` into a container's IPv4 address), and IPv4 in the moment after somebody flushed the rules.
  * UDP on IPv6 is held but not forwarded; SCTP is not held.
  */
-export function openPortListener(port: PublishedPort): Promise<PortListener> {
-  if (port.protocol === "tcp") return listenTcp(port);
+export function openPortListener(port: PublishedPort, accepts: Accepts): Promise<PortListener> {
+  if (port.protocol === "tcp") return listenTcp(port, accepts);
   if (port.protocol === "udp") return bindUdp(port);
   return Promise.resolve({ port, forwardTo: () => {}, close: () => Promise.resolve() });
 }
 
-async function listenTcp(port: PublishedPort): Promise<PortListener> {
+async function listenTcp(port: PublishedPort, accepts: Accepts): Promise<PortListener> {
   let target: string | undefined;
   const open = new Set<net.Socket>();
   const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (client) => {
-    if (target === undefined) client.destroy();
+    if (target === undefined || !accepts(client.remoteAddress ?? "")) client.destroy();
     else join(client, { host: target, port: port.containerPort }, open);
   });
   await new Promise<void>((resolve, reject) => {

@@ -3,17 +3,19 @@ import { errnoOf, errorMessage, isError, type Logger, SlipwayError, shortId } fr
 import type { EndpointRecord, EndpointTable } from "./endpoint-table.ts";
 import type { PublishedPort } from "./faces.ts";
 import { findPortHolder } from "./port-holder.ts";
-import { openPortListener, type PortListener } from "./port-listener.ts";
+import { type Accepts, openPortListener, type PortListener } from "./port-listener.ts";
 
 /** The host ports of running containers, held by listeners of this process. */
 export class PublishedPorts {
   readonly #table: EndpointTable;
+  readonly #accepts: Accepts;
   readonly #logger: Logger;
   readonly #held = new Map<string, PortListener[]>();
   #lastRandom = 0;
 
-  constructor(table: EndpointTable, logger: Logger) {
+  constructor(table: EndpointTable, accepts: Accepts, logger: Logger) {
     this.#table = table;
+    this.#accepts = accepts;
     this.#logger = logger;
   }
 
@@ -52,7 +54,7 @@ export class PublishedPorts {
     this.#held.set(endpoint.containerId, listeners);
     for (const port of endpoint.ports) {
       try {
-        const listener = await openPortListener(port);
+        const listener = await openPortListener(port, this.#accepts);
         listener.forwardTo(endpoint.address);
         listeners.push(listener);
       } catch (error) {
@@ -74,7 +76,7 @@ export class PublishedPorts {
     const holder = this.#table.portHolder(port);
     if (holder !== undefined) throw portTaken(port, `by container ${shortId(holder)}`);
     try {
-      return [await openPortListener(port)];
+      return [await openPortListener(port, this.#accepts)];
     } catch (error) {
       if (isMissingIpv6(port, error)) return [];
       throw bindFailure(port, error);

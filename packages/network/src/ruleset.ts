@@ -107,7 +107,8 @@ export function bridgeElements(rules: BridgeRules): SetElement[] {
   const name = interfaceBytes(rules.bridge);
   const elements: SetElement[] = [{ set: "bridges", key: name }];
   if (rules.communication) elements.push({ set: "inside", key: Buffer.concat([name, name]) });
-  else elements.push({ set: "quiet", key: name });
+  // Of an internal network nothing may come to the listener.
+  else if (!rules.internal) elements.push({ set: "quiet", key: name });
   if (rules.internal) elements.push({ set: "closed", key: name });
   for (const subnet of rules.subnets) {
     const block = blockOf(subnet);

@@ -251,11 +251,11 @@ describe("between networks", () => {
     const networks = engine();
     const outside = neighbour();
     await serve({ namespacePath: outside.namespacePath, endpoints: [] }, "outside", 8082);
-    await networks.create({ name: "secret", internal: true });
+    await networks.create({ name: "secret", internal: true, ipv6: true });
     await networks.create({ name: "open" });
     const one = await networks.connect({ containerId: "one", network: "secret", ports: [tcp(80, 0)] });
     const two = await networks.connect({ ...base, containerId: "two", network: "secret" });
-    const web = await networks.connect({ containerId: "web", network: "open", ports: [tcp(80, 0)] });
+    const web = await networks.connect({ containerId: "web", network: "open", ports: [tcp(80, 0), tcp(80, 0, "::")] });
     await serve(web, "web");
     await serve(one, "inside");
     expect(one.endpoints[0]).toMatchObject({ gateway: "", ports: [] });
@@ -269,6 +269,10 @@ describe("between networks", () => {
     expect(await get(one, web.endpoints[0]?.address, 80)).toBe("");
     expect(await get(one, gateway, web.endpoints[0]?.ports[0]?.hostPort)).toBe("");
     expect(await get(one, web.endpoints[0]?.gateway, web.endpoints[0]?.ports[0]?.hostPort)).toBe("");
+    // Over IPv6 the port is a listener's on this host, which its own bridge is a part of.
+    const hostPort = web.endpoints[0]?.ports[1]?.hostPort;
+    expect(await fetchText(`http://[::1]:${hostPort}/`)).toBe("web");
+    expect(await get(one, networks.find("secret")?.pools[1]?.gateway, hostPort)).toBe("");
     expect(await get(web, one.endpoints[0]?.address, 80)).toBe("");
     expect(await get(outside, one.endpoints[0]?.address, 80)).toBe("");
     expect(await fetchText(`http://${one.endpoints[0]?.address}/`)).toBe("inside");
