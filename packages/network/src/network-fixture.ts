@@ -144,3 +144,15 @@ export function neighbour(): { readonly namespacePath: string; readonly hostAddr
   run(...nsenter, "ip", "route", "add", "default", "via", "198.51.100.1");
   return { namespacePath: path, hostAddress: "198.51.100.1", wire };
 }
+
+export function ping(from: Sandbox, address: string | undefined): boolean {
+  return Bun.spawnSync(["nsenter", `--net=${from.namespacePath}`, "busybox", "ping", "-c1", "-W1", address ?? ""], {
+    stdout: "ignore",
+    stderr: "ignore",
+  }).success;
+}
+
+/** The first packet of a new interface may be lost; then the neighbour is asked for again after a second. */
+export function reaches(from: Sandbox, address: string | undefined): boolean {
+  return ping(from, address) || ping(from, address) || ping(from, address);
+}
