@@ -121,8 +121,21 @@ export class BridgeLife {
     const network = networks.get(networkId);
     const bridge =
       known !== undefined && isThere(known) ? known : await withSetupLock(() => this.#ensureBridge(network));
-    if (network.predefined) networks.setPlace(networkId, bridge.name, bridge);
+    if (network.predefined) this.#settle(network, bridge);
     return this.#finish(networkId, bridge);
+  }
+
+  /** While the default bridge was away, somebody else may have taken its block. Who runs keeps addresses that lead nowhere. */
+  #settle(network: NetworkRecord, bridge: Bridge): void {
+    const { networks, endpoints, logger } = this.#options;
+    networks.setPlace(network.id, bridge.name, bridge);
+    const { subnet } = networks.get(network.id);
+    if (network.subnet !== undefined && network.subnet !== subnet && endpoints.isUsed(network.id)) {
+      logger.error("another program has taken the addresses of running containers: restart them", {
+        was: network.subnet,
+        is: subnet,
+      });
+    }
   }
 
   /** Ports, rules, and what else a bridge needs. */
