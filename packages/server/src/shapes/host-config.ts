@@ -1,3 +1,4 @@
+import { DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS } from "@slipway/runtime";
 import type { HostConfig } from "../backend.ts";
 
 /** Docker's values for what a container did not ask for. Inspect shows all fields, and scripts rely on them. */
@@ -63,21 +64,8 @@ const DEFAULTS = {
   CpuPercent: 0,
   IOMaximumIOps: 0,
   IOMaximumBandwidth: 0,
-  MaskedPaths: [
-    "/proc/asound",
-    "/proc/acpi",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/sys/firmware",
-    "/sys/devices/virtual/powercap",
-  ],
-  ReadonlyPaths: ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
+  MaskedPaths: DEFAULT_MASKED_PATHS,
+  ReadonlyPaths: DEFAULT_READONLY_PATHS,
 } as const;
 
 export function hostConfigDocument(config: HostConfig): Record<string, unknown> {
