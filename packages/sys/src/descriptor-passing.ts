@@ -26,7 +26,7 @@ export function sendLabelled(socket: number, fds: readonly number[], label: stri
   memory.view.setInt32(control + 12, SCM_RIGHTS, true);
   for (const [index, fd] of fds.entries()) memory.view.setInt32(control + 16 + index * 4, fd, true);
   const space = 16 + ((fds.length * 4 + 7) & ~7);
-  const message = header({ payload, length: bytes.length, control, space });
+  const message = messageHeader({ payload, length: bytes.length, control, space });
   const result = call(nr.sendmsg, socket, message, MSG_DONTWAIT | MSG_NOSIGNAL);
   if (result === -EAGAIN || result === -EINTR) return false;
   check(result, "sendmsg");
@@ -40,7 +40,7 @@ export function receiveLabelled(
   const { nr, call } = kernel();
   const memory = scratch();
   const [payload, control] = [memory.take(LONGEST_LABEL), memory.zeroed(CONTROL)];
-  const message = header({ payload, length: LONGEST_LABEL, control, space: CONTROL });
+  const message = messageHeader({ payload, length: LONGEST_LABEL, control, space: CONTROL });
   const result = call(nr.recvmsg, socket, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (result === -EAGAIN || result === -EINTR) return undefined;
   check(result, "recvmsg");
@@ -65,7 +65,8 @@ export function copyDescriptorOf(pidfd: number, fd: number): number {
   return check(call(nr.pidfd_getfd, pidfd, fd, 0), "pidfd_getfd");
 }
 
-function header(parts: {
+/** struct msghdr and its one struct iovec; the address of the first. `space`: bytes of control data. */
+export function messageHeader(parts: {
   readonly payload: number;
   readonly length: number;
   readonly control: number;

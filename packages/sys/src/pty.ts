@@ -1,5 +1,6 @@
 import { rmSync } from "node:fs";
 import { SlipwayError } from "@slipway/base";
+import { messageHeader } from "./descriptor-passing.ts";
 import { closeFd, O } from "./file.ts";
 import { kernel } from "./kernel.ts";
 import { scratch } from "./scratch.ts";
@@ -124,7 +125,7 @@ export function receiveDescriptor(socket: number, name: string): number | undefi
   const { nr, call } = kernel();
   const memory = scratch();
   const [payload, control] = [memory.take(PAYLOAD), memory.zeroed(CONTROL)];
-  const header = writeMessageHeader({ payload, length: PAYLOAD, control });
+  const header = messageHeader({ payload, length: PAYLOAD, control, space: CONTROL });
   const result = call(nr.recvmsg, socket, header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   if (result === -EAGAIN || result === -EINTR) return undefined;
   check(result, "recvmsg", name);
@@ -152,29 +153,14 @@ export function sendDescriptor(path: string, fd: number, text: string): void {
     memory.view.setInt32(control + 8, SOL_SOCKET, true);
     memory.view.setInt32(control + 12, SCM_RIGHTS, true);
     memory.view.setInt32(control + 16, fd, true);
-    check(call(nr.sendmsg, socket, writeMessageHeader({ payload, length: bytes.length, control }), 0), "sendmsg", path);
+    check(
+      call(nr.sendmsg, socket, messageHeader({ payload, length: bytes.length, control, space: CONTROL }), 0),
+      "sendmsg",
+      path,
+    );
   } finally {
     closeFd(socket);
   }
-}
-
-/** struct msghdr and its one struct iovec; the address of the first. */
-function writeMessageHeader(parts: {
-  readonly payload: number;
-  readonly length: number;
-  readonly control: number;
-}): number {
-  const memory = scratch();
-  const { view } = memory;
-  const vector = memory.take(16);
-  view.setBigUint64(vector, BigInt(memory.address(parts.payload)), true);
-  view.setBigUint64(vector + 8, BigInt(parts.length), true);
-  const header = memory.zeroed(56);
-  view.setBigUint64(header + 16, BigInt(memory.address(vector)), true);
-  view.setBigUint64(header + 24, 1n, true);
-  view.setBigUint64(header + 32, BigInt(memory.address(parts.control)), true);
-  view.setBigUint64(header + 40, BigInt(CONTROL), true);
-  return memory.address(header);
 }
 
 export interface WindowSize {
