@@ -17,25 +17,20 @@ const DOCKERD = "/usr/sbin/dockerd";
 /** Debian's own client, which speaks BuildKit without a plug-in. */
 const DOCKER = "/usr/bin/docker";
 
+/** The flags that both daemons understand: everything of an engine below one directory. */
+export function daemonFlags(root: string, socket: string): string[] {
+  const paths = { "--data-root": "data", "--exec-root": "exec", "--pidfile": "pid" };
+  return ["-H", `unix://${socket}`, ...Object.entries(paths).flatMap(([flag, name]) => [flag, join(root, name)])];
+}
+
 export async function startSlipway(directory: string): Promise<Engine> {
   const root = join(directory, "slipway");
   mkdirSync(root, { recursive: true });
   const socket = join(root, "slipway.sock");
-  const daemon = Bun.spawn(
-    [
-      SLIPWAY,
-      "daemon",
-      "-H",
-      `unix://${socket}`,
-      "--data-root",
-      join(root, "data"),
-      "--exec-root",
-      join(root, "exec"),
-      "--pidfile",
-      join(root, "pid"),
-    ],
-    { stdout: Bun.file(join(root, "log")), stderr: Bun.file(join(root, "log")) },
-  );
+  const daemon = Bun.spawn([SLIPWAY, "daemon", ...daemonFlags(root, socket)], {
+    stdout: Bun.file(join(root, "log")),
+    stderr: Bun.file(join(root, "log")),
+  });
   // Its keeper of descriptors is a plain `sleep` without a name of ours: a page or two, which are not counted.
   const engine = engineOf("slipway", SLIPWAY, socket, daemon, (command) => command.includes(root));
   await answering(engine);
@@ -48,20 +43,10 @@ export async function startDocker(directory: string): Promise<Engine> {
   const root = join(directory, "docker");
   mkdirSync(root, { recursive: true });
   const socket = join(root, "docker.sock");
-  const daemon = Bun.spawn(
-    [
-      DOCKERD,
-      "-H",
-      `unix://${socket}`,
-      "--data-root",
-      join(root, "data"),
-      "--exec-root",
-      join(root, "exec"),
-      "--pidfile",
-      join(root, "pid"),
-    ],
-    { stdout: Bun.file(join(root, "log")), stderr: Bun.file(join(root, "log")) },
-  );
+  const daemon = Bun.spawn([DOCKERD, ...daemonFlags(root, socket)], {
+    stdout: Bun.file(join(root, "log")),
+    stderr: Bun.file(join(root, "log")),
+  });
   const engine = engineOf("docker", DOCKER, socket, daemon, (command) =>
     /dockerd|containerd|docker-proxy/.test(command),
   );

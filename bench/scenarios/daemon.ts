@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { daemonFlags } from "../engines.ts";
 import { type Sample, summarize } from "../measure.ts";
 
 const SLIPWAY = resolve(import.meta.dir, "../../dist/slipway");
@@ -20,21 +21,7 @@ export async function daemonReadiness(directory: string): Promise<Sample> {
 async function startOnce(root: string): Promise<number> {
   const socket = join(root, "sock");
   const began = performance.now();
-  const daemon = Bun.spawn(
-    [
-      SLIPWAY,
-      "daemon",
-      "-H",
-      `unix://${socket}`,
-      "--data-root",
-      join(root, "data"),
-      "--exec-root",
-      join(root, "exec"),
-      "--pidfile",
-      join(root, "pid"),
-    ],
-    { stdout: "ignore", stderr: "ignore" },
-  );
+  const daemon = Bun.spawn([SLIPWAY, "daemon", ...daemonFlags(root, socket)], { stdout: "ignore", stderr: "ignore" });
   try {
     while (!(await answers(socket))) {
       if (performance.now() - began > 20_000) throw new Error("the daemon does not answer");
