@@ -297,7 +297,12 @@ export const TREE: GroupEntry = group("slipway", "Build, run and understand cont
     ...SYSTEM.map(({ inGroup }) => inGroup),
     entry("df", "Show what takes space", async () => (await import("./commands/system/df.ts")).df),
     entry("prune", "Remove what nothing needs", async () => (await import("./commands/system/prune.ts")).prune),
-    absent("dial-stdio", "Connect stdin and stdout with the engine", LATER),
+    entry(
+      "dial-stdio",
+      "Connect stdin and stdout with the engine",
+      async () => (await import("./commands/system/dial-stdio.ts")).dialStdio,
+      { hidden: true },
+    ),
   ]),
   group("context", "Manage contexts", [
     contextCommand("create", "Create a context"),

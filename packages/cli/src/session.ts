@@ -1,6 +1,6 @@
 import { type ConfigFile, configDirectory, readConfigFile, readContext } from "./client/config-file.ts";
 import { EngineClient } from "./client/engine-client.ts";
-import { DEFAULT_SOCKET, type Host, parseHost, type TlsFiles } from "./client/host.ts";
+import { DEFAULT_SOCKET, type Host, parseHost, SSH, type TlsFiles } from "./client/host.ts";
 import { ExitError } from "./errors.ts";
 import type { GlobalFlags } from "./global-flags.ts";
 import type { Io } from "./io.ts";
@@ -73,11 +73,11 @@ export class Session {
     const name = await this.contextName();
     if (name !== "default") {
       const endpoint = await readContext(this.configDirectory, name);
-      return { host: parseHost(endpoint.host, endpoint.tls), startable: false };
+      return { host: await reach(endpoint.host, endpoint.tls), startable: false };
     }
     const text = flag ?? this.io.env.DOCKER_HOST;
     if (!text) return { host: { kind: "unix", path: DEFAULT_SOCKET }, startable: true };
-    const host = parseHost(text, this.#tls());
+    const host = await reach(text, this.#tls());
     return { host, startable: host.kind === "unix" && host.path === DEFAULT_SOCKET };
   }
 
@@ -94,6 +94,14 @@ export class Session {
       verify,
     };
   }
+}
+
+/** The host that a text names; one by ssh is brought here first. */
+async function reach(text: string, tls: TlsFiles | undefined): Promise<Host> {
+  if (!text.startsWith(SSH)) return parseHost(text, tls);
+  const { openSshTunnel } = await import("./client/ssh-tunnel.ts");
+  const tunnel = await openSshTunnel(text);
+  return { kind: "unix", path: tunnel.path, tunnel };
 }
 
 /** Starts the engine of this machine in the background and waits until it answers. */

@@ -182,6 +182,13 @@ export function isRefused(error: unknown): boolean {
 
 export function connectionError(host: Host, error: unknown): unknown {
   if (error instanceof Error && (error.name === "AbortError" || error.name === "TimeoutError")) return error;
+  const said = host.kind === "unix" ? host.tunnel?.failure() : undefined;
+  if (said !== undefined) {
+    return new ConnectionError(
+      `error during connect: ${hostText(host)}: ${said}`,
+      "Try it by hand with ssh: the engine's program must be installed there, and a key or an agent must let you in.",
+    );
+  }
   const code = (error as { code?: unknown }).code;
   if (code === "EACCES" || code === "EPERM") {
     return new ConnectionError(

@@ -1,4 +1,5 @@
 import { ConnectionError } from "../errors.ts";
+import type { Tunnel } from "./ssh-tunnel.ts";
 
 /** Where the engine of this machine listens. */
 export const DEFAULT_SOCKET = "/run/slipway.sock";
@@ -12,7 +13,7 @@ export interface TlsFiles {
 
 /** An engine's address. */
 export type Host =
-  | { readonly kind: "unix"; readonly path: string }
+  | { readonly kind: "unix"; readonly path: string; readonly tunnel?: Tunnel }
   | {
       readonly kind: "tcp";
       readonly hostname: string;
@@ -20,6 +21,9 @@ export type Host =
       readonly base: string;
       readonly tls?: TlsFiles;
     };
+
+/** What a host by ssh begins with; it is reached through a tunnel (`ssh-tunnel.ts`). */
+export const SSH = "ssh://";
 
 /** Reads `unix:///run/slipway.sock`, `tcp://host:2376`, `http(s)://host`. Throws `ConnectionError`. */
 export function parseHost(text: string, tls?: TlsFiles): Host {
@@ -33,11 +37,6 @@ export function parseHost(text: string, tls?: TlsFiles): Host {
     case "http":
     case "https":
       return tcpHost(text, rest, scheme === "https" ? (tls ?? { verify: true }) : tls);
-    case "ssh":
-      throw new ConnectionError(
-        `hosts by ssh are not built yet: ${text}`,
-        "Use unix:// or tcp://, or forward the socket: ssh -L /tmp/engine.sock:/run/slipway.sock HOST",
-      );
     default:
       throw badHost(text, `${scheme}:// is not known`);
   }
@@ -57,10 +56,11 @@ function tcpHost(text: string, rest: string, tls: TlsFiles | undefined): Host {
 function badHost(text: string, reason: string): ConnectionError {
   return new ConnectionError(
     `unable to parse docker host \`${text}\`: ${reason}`,
-    "Write unix:///path/to/socket or tcp://HOST:PORT.",
+    "Write unix:///path/to/socket, tcp://HOST:PORT or ssh://USER@HOST.",
   );
 }
 
 export function hostText(host: Host): string {
-  return host.kind === "unix" ? `unix://${host.path}` : `tcp://${host.hostname}:${host.port}${host.base}`;
+  if (host.kind === "unix") return host.tunnel?.text ?? `unix://${host.path}`;
+  return `tcp://${host.hostname}:${host.port}${host.base}`;
 }
