@@ -26,17 +26,20 @@ export class Engine implements AsyncDisposable {
   readonly socket: string;
   #daemon: Bun.Subprocess | undefined;
 
-  private constructor(root: string) {
+  readonly #flags: readonly string[];
+
+  private constructor(root: string, flags: readonly string[]) {
     this.root = root;
+    this.#flags = flags;
     this.socket = join(root, "s.sock");
   }
 
-  /** Starts one with the base image loaded. */
-  static async start(): Promise<Engine> {
+  /** Starts one with the base image loaded, and with these flags besides its own. */
+  static async start(flags: readonly string[] = []): Promise<Engine> {
     if (!existsSync(SLIPWAY)) {
       throw new SlipwayError("unavailable", `${SLIPWAY} is missing`, { hint: "Make it with ./quickstart --setup." });
     }
-    const engine = new Engine(mkdtempSync(join(tmpdir(), "slipway-e2e-")));
+    const engine = new Engine(mkdtempSync(join(tmpdir(), "slipway-e2e-")), flags);
     await engine.startDaemon();
     const archive = join(engine.root, "base.tar");
     writeFileSync(archive, baseImageArchive());
@@ -61,6 +64,7 @@ export class Engine implements AsyncDisposable {
     return [
       ...["-H", `unix://${this.socket}`, "--data-root", this.dataRoot, "--exec-root", this.execRoot],
       ...["--pidfile", join(this.root, "pid"), "-D"],
+      ...this.#flags,
     ];
   }
 

@@ -73,7 +73,7 @@ const ANSWERS: readonly (readonly [line: string, status: number, ...words: strin
   ["-H unix:///a -H unix:///b ps", 1, "specify only one -H"],
   ["-H unix:///a -c x ps", 1, "cannot specify both --host and --context"],
   ["-H nonsense ps", 1, "unable to parse docker host `nonsense`"],
-  ["-H ssh://host ps", 1, "hosts by ssh are not built yet"],
+  ["-H ssh://me:secret@host ps", 1, "plain-text password is not supported"],
   ["-c nowhere ps", 1, 'context "nowhere": context not found'],
   ["-H unix:///nowhere.sock ps", 1, "Cannot connect to the Docker daemon at unix:///nowhere.sock"],
 ];

@@ -102,3 +102,13 @@ test("the socket's group is docker's, or root's where there is none; a named one
   expect(socketGroup("1234", groups)).toBe(1234);
   expect(() => socketGroup("nobody-here", groups)).toThrow("there is no group 'nobody-here'");
 });
+
+test("an address that others reach is served to clients with a certificate only", () => {
+  const hosts = ["tcp://0.0.0.0"];
+  const configOf = (flags: object) => resolveConfig({ hosts, configFile: configFile(flags) });
+  expect(() => configOf({})).toThrow("whoever reaches that port is root");
+  expect(() => configOf({ tls: true })).toThrow("whoever reaches that port is root");
+  const config = configOf({ tlsverify: true, tlscacert: "/ca" });
+  expect(config.addresses).toEqual([{ kind: "tcp", hostname: "0.0.0.0", port: 2376 }]);
+  expect(config.tls).toMatchObject({ ca: "/ca", cert: expect.stringMatching(/\/cert\.pem$/) });
+});

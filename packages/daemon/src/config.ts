@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import { errnoOf, JsonReader, LOG_LEVELS, type LogLevel, nearest, parseSize, SlipwayError } from "@slipway/base";
-import { type DaemonAddress, parseAddress } from "./address.ts";
+import { type DaemonAddress, type Protection, parseAddress } from "./address.ts";
 
 export const DEFAULT_DATA_ROOT = "/var/lib/slipway";
 export const DEFAULT_EXEC_ROOT = "/run/slipway";
@@ -31,11 +31,25 @@ export interface DaemonFlags {
   readonly liveRestore?: boolean;
   readonly logDriver?: string;
   readonly logOpts?: Readonly<Record<string, string>>;
+  readonly tls?: boolean;
+  readonly tlsverify?: boolean;
+  readonly tlscacert?: string;
+  readonly tlscert?: string;
+  readonly tlskey?: string;
+}
+
+/** Paths of PEM files for TCP addresses. */
+export interface TlsConfig {
+  readonly cert: string;
+  readonly key: string;
+  /** The authority that signs clients' certificates; without one nobody is asked for a certificate. */
+  readonly ca: string | undefined;
 }
 
 /** Everything decided. */
 export interface DaemonConfig {
   readonly addresses: readonly DaemonAddress[];
+  readonly tls: TlsConfig | undefined;
   readonly dataRoot: string;
   readonly execRoot: string;
   readonly pidfile: string;
@@ -75,6 +89,11 @@ const KEYS: Readonly<Record<string, { readonly flag: keyof DaemonFlags; readonly
   "live-restore": { flag: "liveRestore", kind: "boolean" },
   "log-driver": { flag: "logDriver", kind: "string" },
   "log-opts": { flag: "logOpts", kind: "map" },
+  tls: { flag: "tls", kind: "boolean" },
+  tlsverify: { flag: "tlsverify", kind: "boolean" },
+  tlscacert: { flag: "tlscacert", kind: "string" },
+  tlscert: { flag: "tlscert", kind: "string" },
+  tlskey: { flag: "tlskey", kind: "string" },
 };
 
 /**
@@ -95,8 +114,11 @@ export function resolveConfig(flags: DaemonFlags): DaemonConfig {
   );
   const pidfile = given.pidfile ?? (execRoot === DEFAULT_EXEC_ROOT ? DEFAULT_PIDFILE : join(execRoot, "daemon.pid"));
   const hosts = given.hosts === undefined || given.hosts.length === 0 ? [`unix://${DEFAULT_SOCKET}`] : given.hosts;
+  const tls = tlsConfig(given);
+  const protection: Protection = tls === undefined ? "none" : tls.ca === undefined ? "tls" : "mutual-tls";
   return {
-    addresses: hosts.map(parseAddress),
+    addresses: hosts.map((host) => parseAddress(host, protection)),
+    tls,
     dataRoot,
     execRoot,
     pidfile: absolute("pidfile", pidfile),
@@ -183,6 +205,19 @@ function withoutAbsent(flags: DaemonFlags): DaemonFlags {
 function absolute(name: string, path: string): string {
   if (path === "" || path.includes("\0")) throw new SlipwayError("invalid", `${name} is not a path`);
   return isAbsolute(path) ? resolve(path) : resolve(process.cwd(), path);
+}
+
+/** As dockerd has it: `tlsverify` asks for clients' certificates, and implies `tls`; the files have usual names. */
+function tlsConfig(given: DaemonFlags): TlsConfig | undefined {
+  const verify = given.tlsverify === true;
+  if (!verify && given.tls !== true) return undefined;
+  const folder = process.env.DOCKER_CERT_PATH || join(process.env.HOME || "/root", ".docker");
+  const path = (name: string, value: string | undefined, usual: string) => absolute(name, value ?? join(folder, usual));
+  return {
+    cert: path("tlscert", given.tlscert, "cert.pem"),
+    key: path("tlskey", given.tlskey, "key.pem"),
+    ca: verify ? path("tlscacert", given.tlscacert, "ca.pem") : undefined,
+  };
 }
 
 function logLevel(given: DaemonFlags): LogLevel {

@@ -20,6 +20,11 @@ export function daemonArguments(flags: DaemonFlags): string[] {
   add("shutdown-timeout", flags.shutdownTimeout);
   add("live-restore", flags.liveRestore);
   add("log-driver", flags.logDriver);
+  add("tls", flags.tls);
+  add("tlsverify", flags.tlsverify);
+  add("tlscacert", flags.tlscacert);
+  add("tlscert", flags.tlscert);
+  add("tlskey", flags.tlskey);
   for (const [key, value] of Object.entries(flags.logOpts ?? {})) argv.push(`--log-opt=${key}=${value}`);
   return argv;
 }

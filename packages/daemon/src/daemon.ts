@@ -10,6 +10,7 @@ import { removePidfile, writePidfile } from "./pidfile.ts";
 import { ReloadableLogger } from "./reloadable-logger.ts";
 import { shutdownSignal } from "./shutdown.ts";
 import { socketGroup } from "./socket-group.ts";
+import { readTls } from "./tls-files.ts";
 
 /**
  * Runs the engine until a signal ends it; resolves with the exit code. Log lines go to stderr.
@@ -45,7 +46,10 @@ async function start(config: DaemonConfig, log: Logger, scope: Scope) {
   writePidfile(config.pidfile);
   scope.defer(() => removePidfile(config.pidfile));
   const backends = await compose(config, log, scope);
-  const addresses = config.addresses.map((address) => (address.kind === "unix" ? { ...address, gid } : address));
+  const tls = readTls(config);
+  const addresses = config.addresses.map((address) =>
+    address.kind === "unix" ? { ...address, gid } : { ...address, ...(tls && { tls }) },
+  );
   const server = await serveApi({ backends, addresses, log: log.with({ part: "api" }) });
   // Clients that follow logs or events would hold the shutdown up for ever.
   scope.defer(() => server.close(Math.min(config.shutdownTimeout, 1) * 1000));

@@ -1,11 +1,19 @@
 import { chmodSync, chownSync, lstatSync, unlinkSync } from "node:fs";
 import { errnoOf, SlipwayError } from "@slipway/base";
-import type { SocketHandler } from "bun";
+import type { Socket, SocketHandler } from "bun";
 import { Connection, type ConnectionHandler } from "./connection.ts";
 
 export type ListenAddress =
   | { readonly kind: "unix"; readonly path: string; readonly gid?: number }
-  | { readonly kind: "tcp"; readonly hostname: string; readonly port: number };
+  | { readonly kind: "tcp"; readonly hostname: string; readonly port: number; readonly tls?: ServerTls };
+
+/** PEM texts. */
+export interface ServerTls {
+  readonly cert: Uint8Array;
+  readonly key: Uint8Array;
+  /** With it only clients whose certificate this authority signed are served. */
+  readonly clientCa?: Uint8Array;
+}
 
 export interface Listener {
   /** `unix:///run/x.sock` or `tcp://127.0.0.1:2375`, with the port that was chosen. */
@@ -34,12 +42,22 @@ export async function listen(address: ListenAddress, handler: ConnectionHandler)
     });
   };
   if (address.kind === "unix") await removeStaleSocket(address.path);
+  const tls = address.kind === "tcp" ? address.tls : undefined;
+  const begin = (socket: Socket<State>) => {
+    const connection = new Connection(socket, handler);
+    socket.data = { connection };
+    connections.add(connection);
+    if (closing) connection.shutDown();
+  };
   const socket: SocketHandler<State> = {
     open(socket) {
-      const connection = new Connection(socket, handler);
-      socket.data = { connection };
-      connections.add(connection);
-      if (closing) connection.shutDown();
+      if (tls === undefined) begin(socket);
+      else socket.data = { connection: undefined };
+    },
+    // Until it is known who speaks, nothing is heard: whoever may ask is root here.
+    handshake(socket, success, problem) {
+      if (success && (tls?.clientCa === undefined || (problem === null && socket.authorized))) begin(socket);
+      else socket.terminate();
     },
     data: (socket, chunk) => socket.data.connection?.onData(chunk),
     end: (socket) => socket.data.connection?.onEnd(),
@@ -57,7 +75,7 @@ export async function listen(address: ListenAddress, handler: ConnectionHandler)
   const server = bind(address, () => {
     if (address.kind === "unix") return { ...stopper(Bun.listen<State>({ ...options, unix: address.path })), port: 0 };
     const { hostname, port } = address;
-    const listener = Bun.listen<State>({ ...options, hostname, port });
+    const listener = Bun.listen<State>({ ...options, hostname, port, ...(tls && { tls: tlsOptions(tls) }) });
     return { ...stopper(listener), port: listener.port };
   });
   if (address.kind === "unix") restrictSocket(address.path, address.gid);
@@ -75,6 +93,12 @@ export async function listen(address: ListenAddress, handler: ConnectionHandler)
       for (const connection of connections) connection.terminate();
     },
   };
+}
+
+function tlsOptions({ cert, key, clientCa }: ServerTls): Bun.TLSOptions {
+  const pem = (bytes: Uint8Array) => Buffer.from(bytes);
+  const mutual = clientCa && { ca: pem(clientCa), requestCert: true, rejectUnauthorized: true };
+  return { cert: pem(cert), key: pem(key), ...mutual };
 }
 
 function stopper(listener: { stop(closeActiveConnections?: boolean): void }): { readonly stop: () => void } {

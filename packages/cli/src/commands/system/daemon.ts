@@ -21,15 +21,21 @@ export const daemon = command({
     "log-opt": flag.list("Option of the log driver (max-size=10m)"),
     pidfile: flag.string("File for the daemon's process ID", { short: "p" }),
     "shutdown-timeout": flag.int("Seconds that a shutdown may take", { default: 15 }),
+    tls: flag.bool("Serve TCP addresses with TLS (implied by --tlsverify)"),
+    tlscacert: flag.string("Authority that signs clients' certificates (default ~/.docker/ca.pem)"),
+    tlscert: flag.string("Certificate of the engine (default ~/.docker/cert.pem)"),
+    tlskey: flag.string("Key of the engine's certificate (default ~/.docker/key.pem)"),
+    tlsverify: flag.bool("Serve only clients with a certificate of the authority"),
   },
   examples: [
     ["slipway daemon &", "The engine of this machine, at /run/slipway.sock"],
     ["slipway daemon -H unix:///tmp/two.sock --data-root /tmp/two", "A second one beside it"],
+    ["slipway daemon -H tcp://0.0.0.0 --tlsverify", "For clients with a certificate, on port 2376"],
   ],
   async run({ flags, given }) {
     const { runDaemon } = await import("@slipway/daemon");
-    const text = <Name extends "data-root" | "bip" | "bridge" | "group">(name: Name) =>
-      given(name) ? flags[name] : undefined;
+    type Text = "data-root" | "bip" | "bridge" | "group" | "tlscacert" | "tlscert" | "tlskey";
+    const text = <Name extends Text>(name: Name) => (given(name) ? flags[name] : undefined);
     const all = {
       hosts: given("host") ? flags.host : undefined,
       dataRoot: text("data-root"),
@@ -46,6 +52,11 @@ export const daemon = command({
       liveRestore: given("live-restore") ? flags["live-restore"] : undefined,
       logDriver: given("log-driver") ? flags["log-driver"] : undefined,
       logOpts: given("log-opt") ? pairs(flags["log-opt"]) : undefined,
+      tls: given("tls") ? flags.tls : undefined,
+      tlsverify: given("tlsverify") ? flags.tlsverify : undefined,
+      tlscacert: text("tlscacert"),
+      tlscert: text("tlscert"),
+      tlskey: text("tlskey"),
     };
     return await runDaemon(Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)));
   },
