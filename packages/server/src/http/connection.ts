@@ -240,9 +240,10 @@ export class Connection {
   }
 
   async #hijack(exchange: Exchange, reply: Extract<Reply, { kind: "hijack" }>): Promise<void> {
-    const upgraded = exchange.head.upgrade !== undefined;
-    const status = upgraded ? "HTTP/1.1 101 UPGRADED" : "HTTP/1.1 200 OK";
-    const connection: Record<string, string> = upgraded ? { Connection: "Upgrade", Upgrade: "tcp" } : {};
+    const protocol = reply.upgrade ?? (exchange.head.upgrade === undefined ? undefined : "tcp");
+    const status = protocol === undefined ? "HTTP/1.1 200 OK" : "HTTP/1.1 101 UPGRADED";
+    const connection: Record<string, string> =
+      protocol === undefined ? {} : { Connection: "Upgrade", Upgrade: protocol };
     const input = this.#leaveHttp(exchange);
     await this.#writer.write(encodeHead(status, { ...reply.headers, ...connection }));
     const stream: RawStream = { ...this.#bodyWriter(exchange, false), input };

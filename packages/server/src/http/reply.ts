@@ -9,7 +9,13 @@ export type Reply =
       readonly run: (body: BodyWriter) => Promise<void>;
     }
   /** The connection leaves HTTP and becomes two streams of bytes (`101 UPGRADED`, or a bare 200 for old clients). */
-  | { readonly kind: "hijack"; readonly headers: Headers; readonly run: (stream: RawStream) => Promise<void> };
+  | {
+      readonly kind: "hijack";
+      readonly headers: Headers;
+      /** The protocol that was agreed on; without it what Docker's clients call `tcp`. */
+      readonly upgrade?: "websocket";
+      readonly run: (stream: RawStream) => Promise<void>;
+    };
 
 export type Headers = Readonly<Record<string, string>>;
 

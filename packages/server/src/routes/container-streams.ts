@@ -1,41 +1,80 @@
 import { SlipwayError } from "@slipway/base";
-import type { Backends, Container, LogQuery } from "../backend.ts";
+import type { Backends, Container, LogQuery, LogRecord, StdioSession } from "../backend.ts";
 import type { Call } from "../call.ts";
-import { type BodyWriter, hijack, type Reply, stream } from "../http/reply.ts";
+import { type BodyWriter, hijack, type RawStream, type Reply, stream } from "../http/reply.ts";
+import { checkHandshake, webSocket } from "../http/websocket.ts";
 import type { Query } from "../query.ts";
 import type { RouteTable } from "../router.ts";
-import { nanoTimestamp } from "../shapes/time.ts";
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "./detach-keys.ts";
+import { linePrefix } from "./log-details.ts";
 import { frame, pumpStdio, streamType } from "./stdio-stream.ts";
 
 export function containerStreamRoutes({ containers }: Backends): RouteTable {
   return {
     "POST /containers/{id}/attach": (call) => attach(call, containers),
+    "GET /containers/{id}/attach/ws": (call) => attachWebSocket(call, containers),
     "POST /containers/{id}/wait": (call) => wait(call, containers),
     "GET /containers/{id}/logs": (call) => logs(call, containers),
   };
 }
 
 async function attach(call: Call, containers: Backends["containers"]): Promise<Reply> {
-  const id = call.parameter("id");
-  const { container } = await containers.inspect(id);
-  const tty = container.config.Tty === true;
   const { query } = call;
   const which = { stdin: query.boolean("stdin"), stdout: query.boolean("stdout"), stderr: query.boolean("stderr") };
-  const live = query.boolean("stream");
+  const attachment = await openAttachment(call, containers, which);
+  const type = streamType(!attachment.tty, call.version);
+  return hijack(type, (raw) => pumpAttachment(raw, attachment, { multiplexed: !attachment.tty }));
+}
+
+/** Over a websocket all output is one stream of bytes. Up to 1.41 all three streams are meant, whatever is asked for. */
+async function attachWebSocket(call: Call, containers: Backends["containers"]): Promise<Reply> {
+  const { query, version } = call;
+  const wants = (name: string) => version < 42 || query.boolean(name);
+  const which = { stdin: wants("stdin"), stdout: wants("stdout"), stderr: wants("stderr") };
+  // Before the container is touched: what is no handshake is an HTTP error.
+  checkHandshake(call.head);
+  const attachment = await openAttachment(call, containers, which);
+  return webSocket(call.head, { text: version < 28 }, (stream) =>
+    pumpAttachment(stream, attachment, { multiplexed: false, detachAtInputEnd: true }),
+  );
+}
+
+interface Attachment {
+  readonly tty: boolean;
+  readonly shown: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean };
+  readonly session: StdioSession | undefined;
+  readonly detachKeys: Uint8Array;
+  readonly past: ((signal: AbortSignal) => Promise<AsyncIterable<LogRecord>>) | undefined;
+}
+
+async function openAttachment(
+  call: Call,
+  containers: Backends["containers"],
+  which: Attachment["shown"],
+): Promise<Attachment> {
+  const id = call.parameter("id");
+  const { query } = call;
   // Parsed before anything is opened: a mistake is still an HTTP error then.
   const detachKeys = parseDetachKeys(query.string("detachKeys") ?? DEFAULT_DETACH_KEYS);
+  const { container } = await containers.inspect(id);
+  const tty = container.config.Tty === true;
   // With a terminal all output is one stream, whichever of the two was asked for.
   const shown = tty ? { ...which, stdout: which.stdout || which.stderr, stderr: false } : which;
-  const session = live ? await containers.attach(id, shown) : undefined;
-  return hijack(streamType(!tty, call.version), async (raw) => {
-    if (query.boolean("logs")) {
-      const past = { stdout: shown.stdout, stderr: shown.stderr, follow: false, signal: raw.signal };
-      await writeLogs(raw, await containers.logs(id, past), { tty, timestamps: false });
-    }
-    if (session === undefined) return;
-    await pumpStdio(raw, session, { ...shown, multiplexed: !tty, ...(tty && { detachKeys }) });
-  });
+  const session = query.boolean("stream") ? await containers.attach(id, shown) : undefined;
+  const past = (signal: AbortSignal) =>
+    containers.logs(id, { stdout: shown.stdout, stderr: shown.stderr, follow: false, signal });
+  return { tty, shown, session, detachKeys, past: query.boolean("logs") ? past : undefined };
+}
+
+async function pumpAttachment(
+  raw: RawStream,
+  { tty, shown, session, detachKeys, past }: Attachment,
+  options: { readonly multiplexed: boolean; readonly detachAtInputEnd?: boolean },
+): Promise<void> {
+  if (past !== undefined) {
+    await writeLogs(raw, await past(raw.signal), { multiplexed: options.multiplexed });
+  }
+  if (session !== undefined) await pumpStdio(raw, session, { ...shown, ...options, ...(tty && { detachKeys }) });
 }
 
 /**
@@ -83,8 +122,11 @@ async function logs(call: Call, containers: Backends["containers"]): Promise<Rep
   refuseUnreadable(container);
   const tty = container.config.Tty === true;
   const records = await containers.logs(id, { ...logQuery(query), ...streams, signal: call.signal });
-  const timestamps = query.boolean("timestamps");
-  return stream(streamType(!tty, call.version), (body) => writeLogs(body, records, { tty, timestamps }));
+  const prefix = linePrefix(container, {
+    timestamps: query.boolean("timestamps"),
+    details: query.boolean("details"),
+  });
+  return stream(streamType(!tty, call.version), (body) => writeLogs(body, records, { multiplexed: !tty, prefix }));
 }
 
 function refuseUnreadable(container: Container): void {
@@ -117,13 +159,12 @@ function readTail(text: string | undefined): number | undefined {
 
 async function writeLogs(
   body: BodyWriter,
-  records: Awaited<ReturnType<Backends["containers"]["logs"]>>,
-  options: { readonly tty: boolean; readonly timestamps: boolean },
+  records: AsyncIterable<LogRecord>,
+  options: { readonly multiplexed: boolean; readonly prefix?: (record: LogRecord) => string },
 ): Promise<void> {
   for await (const record of records) {
-    const data = options.timestamps
-      ? Buffer.concat([Buffer.from(`${nanoTimestamp(record.time)} `), record.data])
-      : record.data;
-    await body.write(options.tty ? data : frame(record.stream, data));
+    const prefix = options.prefix?.(record) ?? "";
+    const data = prefix === "" ? record.data : Buffer.concat([Buffer.from(prefix), record.data]);
+    await body.write(options.multiplexed ? frame(record.stream, data) : data);
   }
 }

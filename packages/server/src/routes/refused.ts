@@ -47,7 +47,6 @@ function missingRoutes(): RouteTable {
       throw new SlipwayError("not-implemented", `not supported yet: ${what}`);
     };
   return {
-    "GET /containers/{id}/attach/ws": missing("attaching over a websocket"),
     "GET /containers/{id}/checkpoints": missing("checkpointing"),
     "POST /containers/{id}/checkpoints": missing("checkpointing"),
     "POST /images/{name*}/push": missing("pushing to a registry"),

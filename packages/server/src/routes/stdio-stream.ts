@@ -30,6 +30,8 @@ export interface StdioOptions {
   readonly stderr: boolean;
   /** Bytes that end the session, from a terminal only. */
   readonly detachKeys?: Uint8Array;
+  /** A client that says that it sends no more is gone as a whole: a websocket has no half-closed state. */
+  readonly detachAtInputEnd?: boolean;
 }
 
 /**
@@ -41,6 +43,7 @@ export async function pumpStdio(stream: RawStream, session: StdioSession, option
   stream.signal.addEventListener("abort", detach, { once: true });
   if (stream.signal.aborted) detach();
   const input = options.stdin ? pumpInput(stream, session, options.detachKeys) : drain(stream);
+  if (options.detachAtInputEnd === true) void input.then(detach, detach);
   try {
     for await (const { stream: name, data } of session.output) {
       if (!options[name]) continue;
