@@ -7,7 +7,7 @@ export const GLOBAL_FLAGS = {
     short: "c",
   }),
   debug: flag.bool("Say more about what goes wrong", { short: "D" }),
-  host: flag.list("Engine to connect to: unix:///path or tcp://host:port", { short: "H" }),
+  host: flag.list("Engine to connect to: unix:///path, tcp://host:port or ssh://user@host", { short: "H" }),
   "log-level": flag.string("Level of messages: debug, info, warn, error or fatal", { short: "l", default: "info" }),
   tls: flag.bool("Use TLS, without checking who answers"),
   tlscacert: flag.string("Trust certificates signed by this authority only"),

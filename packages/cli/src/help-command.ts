@@ -10,7 +10,8 @@ import type { Session } from "./session.ts";
 const PROGRAM = "slipway";
 const COMMON = ["run", "exec", "ps", "build", "images", "logs", "version", "info"];
 
-export async function printRootHelp(io: Io, to: "stdout" | "stderr"): Promise<number> {
+export async function printRootHelp(session: Session): Promise<number> {
+  const { io } = session;
   const commands = TREE.entries.filter((entry) => entry.kind === "command");
   const groups = TREE.entries.filter(
     (entry) => entry.kind === "group" && entry.entries.some(({ kind }) => kind !== "absent"),
@@ -20,12 +21,20 @@ export async function printRootHelp(io: Io, to: "stdout" | "stderr"): Promise<nu
     "Build, run and understand containers",
     `Common Commands:\n${entryLines(commands.filter(({ name }) => COMMON.includes(name))).join("\n")}`,
     `Management Commands:\n${entryLines(groups).join("\n")}`,
+    ...(await pluginSection(session)),
     `Commands:\n${entryLines(commands.filter(({ name }) => !COMMON.includes(name))).join("\n")}`,
     optionsSection(GLOBAL_FLAGS, columnsOf(io), "Global Options"),
     `Run '${PROGRAM} COMMAND --help' for more information on a command.`,
   ];
-  io[to].write(`${text.join("\n\n")}\n`);
+  io.stdout.write(`${text.join("\n\n")}\n`);
   return 0;
+}
+
+async function pluginSection(session: Session): Promise<string[]> {
+  const { describePlugins } = await import("./plugins/run-plugin.ts");
+  const plugins = await describePlugins(session);
+  if (plugins.length === 0) return [];
+  return [`Plug-ins:\n${plugins.map(({ name, summary }) => `  ${name.padEnd(11)} ${summary}`).join("\n")}`];
 }
 
 export async function printCommandHelp(entry: CommandEntry, command: Command, session: Session): Promise<number> {
@@ -33,9 +42,20 @@ export async function printCommandHelp(entry: CommandEntry, command: Command, se
   return 0;
 }
 
-/** The words led to a group or to a command that is not here. */
-export async function answerWithoutCommand(found: Found<Exclude<Entry, CommandEntry>>, io: Io): Promise<number> {
+/** The words (the tail of `argv`) led to a group or to a command that is not here: an installed plug-in may have it. */
+export async function answerWithoutCommand(
+  found: Found<Exclude<Entry, CommandEntry>>,
+  session: Session,
+  argv: readonly string[],
+): Promise<number> {
   const { entry, path, rest } = found;
+  const { io } = session;
+  const name = path.split(" ")[1] ?? rest[0];
+  if (name !== undefined && (entry.kind === "absent" || path === PROGRAM)) {
+    const { runPlugin } = await import("./plugins/run-plugin.ts");
+    const status = await runPlugin(name, argv, session);
+    if (status !== undefined) return status;
+  }
   if (entry.kind === "absent") {
     io.stderr.write(`${PROGRAM}: '${path.slice(PROGRAM.length + 1)}' ${entry.reason}\n`);
     return 1;
@@ -49,7 +69,7 @@ export async function answerWithoutCommand(found: Found<Exclude<Entry, CommandEn
     io.stdout.write(groupHelp(path, entry));
     return 0;
   }
-  if (path === PROGRAM && word === "help") return await printHelpOf(rest.slice(1), io);
+  if (path === PROGRAM && word === "help") return await printHelpOf(rest.slice(1), session);
   if (word.startsWith("-")) {
     io.stderr.write(`unknown flag: ${word}\n\nUsage:  ${path} COMMAND\n\nRun '${path} --help' for more information\n`);
     return 125;
@@ -66,10 +86,10 @@ export async function answerWithoutCommand(found: Found<Exclude<Entry, CommandEn
   return 1;
 }
 
-async function printHelpOf(words: readonly string[], io: Io): Promise<number> {
-  if (words.length === 0) return await printRootHelp(io, "stdout");
+async function printHelpOf(words: readonly string[], session: Session): Promise<number> {
+  if (words.length === 0) return await printRootHelp(session);
   const { runCli } = await import("./run-cli.ts");
-  return await runCli([...words, "--help"], io);
+  return await runCli([...words, "--help"], session.io);
 }
 
 function columnsOf(io: Io): number {

@@ -39,21 +39,19 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
 async function dispatch(argv: readonly string[], io: Io): Promise<number> {
   const global = parseGlobal(argv, io);
   if (typeof global === "number") return global;
-  if (global.help) return await (await import("./help-command.ts")).printRootHelp(io, "stdout");
+  if (global.help || (global.positionals.length === 0 && !global.values.version)) {
+    const session = new Session(io, PROGRAM, global.values);
+    return await (await import("./help-command.ts")).printRootHelp(session);
+  }
   if (global.values.version) {
     io.stdout.write(`${versionLine()}\n`);
     return 0;
   }
-  if (global.positionals.length === 0) {
-    await (await import("./help-command.ts")).printRootHelp(io, "stdout");
-    return 0;
-  }
   const found = find(global.positionals);
-  if (found.entry.kind === "command") {
-    const session = new Session(io, found.path, global.values);
-    return await runCommand(found.entry, found.rest, session);
-  }
-  return await (await import("./help-command.ts")).answerWithoutCommand({ ...found, entry: found.entry }, io);
+  const session = new Session(io, found.path, global.values);
+  if (found.entry.kind === "command") return await runCommand(found.entry, found.rest, session);
+  const { answerWithoutCommand } = await import("./help-command.ts");
+  return await answerWithoutCommand({ ...found, entry: found.entry }, session, argv);
 }
 
 function parseGlobal(argv: readonly string[], io: Io) {

@@ -11,6 +11,7 @@ export interface ConfigFile {
   readonly imagesFormat?: string;
   readonly networksFormat?: string;
   readonly volumesFormat?: string;
+  readonly cliPluginsExtraDirs?: readonly string[];
   readonly pruneFilters?: readonly string[];
   readonly proxies?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
