@@ -8,6 +8,8 @@ export interface Engine extends AsyncDisposable {
   readonly name: string;
   /** A client call: `command("run", "--rm", ...)`. */
   command(...argv: string[]): Command;
+  /** A request without any client, version-less; throws what the engine answers when it refuses. */
+  request(method: string, path: string, body?: unknown): Promise<unknown>;
   /** Proportional set size of all processes that belong to the engine, in MiB. */
   memory(): number;
 }
@@ -23,7 +25,8 @@ export function daemonFlags(root: string, socket: string): string[] {
   return ["-H", `unix://${socket}`, ...Object.entries(paths).flatMap(([flag, name]) => [flag, join(root, name)])];
 }
 
-export async function startSlipway(directory: string): Promise<Engine> {
+/** `client`: another client than the engine's own, for comparing the engines alone. */
+export async function startSlipway(directory: string, client = SLIPWAY): Promise<Engine> {
   const root = join(directory, "slipway");
   mkdirSync(root, { recursive: true });
   const socket = join(root, "slipway.sock");
@@ -32,12 +35,12 @@ export async function startSlipway(directory: string): Promise<Engine> {
     stderr: Bun.file(join(root, "log")),
   });
   // Its keeper of descriptors is a plain `sleep` without a name of ours: a page or two, which are not counted.
-  const engine = engineOf("slipway", SLIPWAY, socket, daemon, (command) => command.includes(root));
+  const engine = engineOf("slipway", client, socket, daemon, (command) => command.includes(root));
   await answering(engine);
   return engine;
 }
 
-export async function startDocker(directory: string): Promise<Engine> {
+export async function startDocker(directory: string, client = DOCKER): Promise<Engine> {
   if (!existsSync(DOCKERD))
     throw new Error("Debian's Docker is missing: apt-get install docker.io, or run with --only slipway");
   const root = join(directory, "docker");
@@ -47,7 +50,7 @@ export async function startDocker(directory: string): Promise<Engine> {
     stdout: Bun.file(join(root, "log")),
     stderr: Bun.file(join(root, "log")),
   });
-  const engine = engineOf("docker", DOCKER, socket, daemon, (command) =>
+  const engine = engineOf("docker", client, socket, daemon, (command) =>
     /dockerd|containerd|docker-proxy/.test(command),
   );
   await answering(engine);
@@ -64,6 +67,15 @@ function engineOf(
   return {
     name,
     command: (...argv) => ({ argv: [client, ...argv], env: { DOCKER_HOST: `unix://${socket}`, DOCKER_BUILDKIT: "1" } }),
+    async request(method, path, body) {
+      const response = await fetch(`http://engine${path}`, {
+        ...{ unix: socket, method },
+        ...(body === undefined ? {} : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }),
+      });
+      const text = await response.text();
+      if (!response.ok && response.status !== 304) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+      return text === "" ? undefined : JSON.parse(text);
+    },
     memory: () => proportionalMemory(owns),
     async [Symbol.asyncDispose]() {
       daemon.kill("SIGTERM");
