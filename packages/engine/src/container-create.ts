@@ -11,6 +11,8 @@ import type { ContainerDefinition } from "./container-table.ts";
 import type { ContainerConfig, CreateContainer, HostConfig } from "./faces.ts";
 import { checkConfig, checkHostConfig, completeHostConfig } from "./host-config.ts";
 import { parseNetworkMode } from "./network-mode.ts";
+import { decideAttachments } from "./networks/attachments.ts";
+import { decideLinks } from "./networks/default-links.ts";
 import { wishedPorts } from "./port-spec.ts";
 import { readSecurityOptions } from "./security-options.ts";
 
@@ -29,7 +31,8 @@ export async function createContainer(
   const hostConfig = completeHostConfig(request.hostConfig, context.cgroupVersion);
   const merged = mergeConfig(request.config, image.config.config);
   check(context, merged, hostConfig);
-  checkNetworks(context, hostConfig, request.networks);
+  const networks = attachments(context, hostConfig, request.networks);
+  const links = decideLinks(context.index, hostConfig);
 
   const id = randomId();
   const config = withHostname(context, merged, hostConfig, id);
@@ -49,7 +52,8 @@ export async function createContainer(
     imageId: image.id,
     config,
     hostConfig,
-    networks: request.networks,
+    attachments: networks,
+    ...(Object.keys(links).length > 0 ? { links } : {}),
     ...commandOf(config),
     mounts,
     writableId: writable.id,
@@ -71,19 +75,14 @@ function check(context: ContainerContext, config: ContainerConfig, hostConfig: H
   }
 }
 
-function checkNetworks(context: ContainerContext, hostConfig: HostConfig, networks: CreateContainer["networks"]): void {
+function attachments(
+  context: ContainerContext,
+  hostConfig: HostConfig,
+  networks: CreateContainer["networks"],
+): ContainerDefinition["attachments"] {
   const mode = parseNetworkMode(hostConfig.NetworkMode ?? "");
   if (mode.kind === "container") context.index.resolve(mode.container);
-  if (mode.kind === "network" && context.networks.find(mode.name) === undefined) {
-    throw new SlipwayError("not-found", `network ${mode.name} not found`);
-  }
-  const others = Object.keys(networks).filter((name) => name !== "default" && name !== hostConfig.NetworkMode);
-  if (others.length > 0) {
-    throw new SlipwayError(
-      "not-implemented",
-      `a container joins one network so far; ${others.join(", ")} too is not possible`,
-    );
-  }
+  return decideAttachments(context.networks, hostConfig, networks);
 }
 
 /** The host's name with the host's UTS namespace, that of the container whose network is shared, else the short ID. */

@@ -5,6 +5,7 @@ import { unmount } from "@slipway/sys";
 import { type ContainerContext, publishContainerEvent } from "./container-context.ts";
 import { type ContainerEntry, exitEvent } from "./container-index.ts";
 import { isAlive, next } from "./container-life.ts";
+import { publishNetworkEvent } from "./networks/network-events.ts";
 import { readRestartPolicy, restartDelay, restartsAfter } from "./restart-policy.ts";
 
 /**
@@ -59,13 +60,8 @@ export function announceNetworks(
   entry: ContainerEntry,
   action: "connect" | "disconnect",
 ): void {
-  for (const endpoint of entry.endpoints) {
-    context.events.publish({
-      type: "network",
-      action,
-      id: endpoint.networkId,
-      attributes: { container: entry.id, name: endpoint.networkName, type: "bridge" },
-    });
+  for (const { networkId: id, networkName: name } of entry.endpoints) {
+    publishNetworkEvent(context, { id, name, driver: "bridge" }, action, { container: entry.id });
   }
 }
 

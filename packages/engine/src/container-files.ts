@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { type Endpoint, hostnameFile, hostResolver, hostsFile, resolvConf } from "@slipway/network";
+import { type Endpoint, hostnameFile, hostResolver, hostsFile, type Networks, resolvConf } from "@slipway/network";
 import type { Mount } from "@slipway/runtime";
 import type { ContainerPaths } from "./container-paths.ts";
 import type { ContainerDefinition } from "./container-table.ts";
@@ -16,15 +16,22 @@ export function etcFilesOf(paths: ContainerPaths, id: string): EtcFiles {
   return { hostname: paths.hostname(id), hosts: paths.hosts(id), resolvConf: paths.resolvConf(id) };
 }
 
+/** What a container's network has to say in its files. */
+export interface NetworkFacts {
+  readonly mode: NetworkMode;
+  readonly endpoints: readonly Endpoint[];
+  /** Where our resolver answers inside, if it does. */
+  readonly nameserver: string | undefined;
+  /** What `host-gateway` stands for; undefined without a way to the host. */
+  readonly gateway: string | undefined;
+  /** Lines for linked containers: `address<TAB>names`. */
+  readonly linked: readonly string[];
+}
+
 /** Writes the three files into the bundle. They are made anew by each start, so nobody waits for the disk. */
-export function writeEtcFiles(
-  files: EtcFiles,
-  definition: ContainerDefinition,
-  network: { readonly mode: NetworkMode; readonly endpoints: readonly Endpoint[] },
-): void {
+export function writeEtcFiles(files: EtcFiles, definition: ContainerDefinition, network: NetworkFacts): void {
   const { config, hostConfig } = definition;
   const hostname = config.Hostname ?? "";
-  const [endpoint] = network.endpoints;
   writeFileSync(files.hostname, hostnameFile(hostname), { mode: 0o644 });
   const hosts =
     network.mode.kind === "host"
@@ -32,19 +39,69 @@ export function writeEtcFiles(
       : hostsFile({
           hostname,
           ...(config.Domainname ? { domainname: config.Domainname } : {}),
-          addresses: network.endpoints.map(({ address }) => address),
+          addresses: network.endpoints.flatMap(addressesOf),
           extraHosts: hostConfig.ExtraHosts ?? [],
-          ...(endpoint === undefined ? {} : { gateway: endpoint.gateway }),
+          ...(network.gateway === undefined ? {} : { gateway: network.gateway }),
         });
-  writeFileSync(files.hosts, hosts, { mode: 0o644 });
+  const linked = network.linked.map((line) => `${line}\n`).join("");
+  writeFileSync(files.hosts, hosts + linked, { mode: 0o644 });
+  writeResolvConf(files, definition, network);
+}
+
+/** Also for a container that runs, whose first network with names came or last one went. */
+export function writeResolvConf(
+  files: EtcFiles,
+  { hostConfig }: Pick<ContainerDefinition, "hostConfig">,
+  { mode, nameserver }: Pick<NetworkFacts, "mode" | "nameserver">,
+): void {
+  const outside = mode.kind === "network" ? "bridge" : mode.kind === "none" ? "none" : "host";
   const resolver = resolvConf({
-    mode: network.mode.kind === "network" ? "bridge" : network.mode.kind === "none" ? "none" : "host",
+    mode: nameserver === undefined ? outside : "resolver",
     host: hostResolver(),
     nameservers: hostConfig.Dns ?? [],
     search: hostConfig.DnsSearch ?? [],
     options: hostConfig.DnsOptions ?? [],
   });
   writeFileSync(files.resolvConf, resolver, { mode: 0o644 });
+}
+
+/**
+ * Changes lines of the hosts file of a container that runs, in place: it is bound over the container's own, and what others
+ * wrote into it stays.
+ */
+export function changeHosts(
+  files: EtcFiles,
+  change: {
+    readonly remove?: (address: string, names: readonly string[]) => boolean;
+    readonly add?: readonly string[];
+  },
+): void {
+  const lines = readFileSync(files.hosts, "utf8").replace(/\n$/, "").split("\n");
+  const kept = lines.filter((line) => {
+    const [address = "", ...names] = line.split(/\s+/);
+    return !(change.remove?.(address, names) ?? false);
+  });
+  writeFileSync(files.hosts, `${[...kept, ...(change.add ?? [])].join("\n")}\n`);
+}
+
+/** The lines by which a container knows itself on a network. */
+export function ownHosts({ config }: Pick<ContainerDefinition, "config">, endpoint: Endpoint): string[] {
+  const hostname = config.Hostname ?? "";
+  const names = config.Domainname ? `${hostname}.${config.Domainname} ${hostname}` : hostname;
+  return addressesOf(endpoint).map((address) => `${address}\t${names}`);
+}
+
+function addressesOf({ address, ipv6 }: Endpoint): string[] {
+  return ipv6 === undefined ? [address] : [address, ipv6.address];
+}
+
+/** The host as a container sees it: its address on the first network. */
+export function hostGateway(networks: Pick<Networks, "find">, endpoints: readonly Endpoint[]): string | undefined {
+  const gateway = endpoints.find((endpoint) => endpoint.gateway !== "")?.gateway;
+  if (gateway !== undefined) return gateway;
+  // An internal network leads nowhere, but the host has an address on it.
+  const [first] = endpoints;
+  return first === undefined ? undefined : networks.find(first.networkId)?.gateway;
 }
 
 /** On the host's network `host-gateway` is the host itself. */

@@ -150,10 +150,10 @@ function ancestorTest(values: readonly string[], { store }: ListContext): Test {
 
 function isOnNetwork(entry: ContainerEntry, value: string): boolean {
   const mode = parseNetworkMode(entry.definition.hostConfig.NetworkMode ?? "");
-  const name = mode.kind === "network" ? mode.name : mode.kind;
   return (
-    name === value ||
-    entry.endpoints.some(({ networkName, networkId }) => networkName === value || networkId.startsWith(value))
+    mode.kind === value ||
+    entry.definition.attachments[value] !== undefined ||
+    entry.endpoints.some(({ networkId }) => networkId.startsWith(value))
   );
 }
 

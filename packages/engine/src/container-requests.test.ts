@@ -67,12 +67,10 @@ test("what is published is bound, what is only exposed shows as null", () => {
   const config = { Image: "x", ExposedPorts: { "443/tcp": {}, "80": {} } };
   const hostConfig: HostConfig = { PortBindings: { "80/tcp": [{ HostIp: "", HostPort: "8080" }] } };
   const wishes = wishedPorts(config, hostConfig);
-  expect(wishes).toEqual([
-    { port: 80, protocol: "tcp", hostAddress: "0.0.0.0", firstHostPort: 8080, lastHostPort: 8080 },
-  ]);
+  expect(wishes).toEqual([{ port: 80, protocol: "tcp", hostAddress: "", firstHostPort: 8080, lastHostPort: 8080 }]);
   const published = portRequests(wishes, 0) ?? [];
   expect(portTable(exposedPorts(config, hostConfig), published)).toEqual({
-    "80/tcp": [{ HostIp: "0.0.0.0", HostPort: "8080" }],
+    "80/tcp": [{ HostIp: "", HostPort: "8080" }],
     "443/tcp": null,
   });
   expect(wishedPorts(config, { ...hostConfig, PublishAllPorts: true })).toHaveLength(2);

@@ -25,6 +25,7 @@ import { directorySize } from "./directory-size.ts";
 import type { ContainerLimits, CreateContainer } from "./faces.ts";
 import { checkFilters, type Filters, labelsMatch, untilFilter } from "./filters.ts";
 import { parseLogConfig } from "./log-config.ts";
+import { renameEndpoints } from "./networks/container-endpoints.ts";
 
 export interface WaitOptions {
   readonly condition: "not-running" | "next-exit" | "removed";
@@ -189,6 +190,7 @@ export class ContainerService {
       throw new SlipwayError("invalid", "Renaming a container with the same name as its current name");
     }
     this.#context.index.rename(entry, name);
+    renameEndpoints(this.#context, entry);
     publishContainerEvent(this.#context, entry, "rename", { oldName: `/${old}` });
   }
 

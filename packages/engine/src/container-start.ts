@@ -1,18 +1,18 @@
 import { rmSync } from "node:fs";
 import { errorMessage, isError, Scope, SlipwayError } from "@slipway/base";
-import type { Endpoint, PublishedPort } from "@slipway/network";
 import { buildSpec, type Namespace, type StartRequest, writeSpec } from "@slipway/runtime";
 import { mountOverlay } from "@slipway/sys";
 import { type ContainerContext, publishContainerEvent } from "./container-context.ts";
 import { announceNetworks, isVolatile, removeEntry, tearDown } from "./container-end.ts";
-import { type EtcFiles, etcFilesOf, etcMounts, makeBundle, writeEtcFiles } from "./container-files.ts";
+import { type EtcFiles, etcFilesOf, etcMounts, hostGateway, makeBundle, writeEtcFiles } from "./container-files.ts";
 import type { ContainerEntry } from "./container-index.ts";
-import { isAlive, next } from "./container-life.ts";
+import { next } from "./container-life.ts";
 import { runtimeMounts } from "./container-mounts.ts";
 import { namespaceOf, specInput, userInRoot } from "./container-spec.ts";
 import { parseLogConfig } from "./log-config.ts";
 import { parseNetworkMode } from "./network-mode.ts";
-import { portRequests, wishedPorts } from "./port-spec.ts";
+import { type Connection, connectContainer, runningContainer } from "./networks/container-connection.ts";
+import { linkedEnvironment, linkedHosts, tellLinkers } from "./networks/default-links.ts";
 
 /** A start that fails for a reason without an exit code of its own, as Docker counts it. */
 const START_FAILED = 128;
@@ -37,6 +37,7 @@ export async function startContainer(
       const event = { kind: "started", pid, at: context.now(), fresh: options.fresh } as const;
       context.index.apply(entry, event, { manuallyStopped: false });
     });
+    tellLinkers(context, entry);
     announceNetworks(context, entry, "connect");
     publishContainerEvent(context, entry, "start");
   } catch (error) {
@@ -61,7 +62,7 @@ function exitCodeOf(error: unknown): number {
 async function launch(context: ContainerContext, entry: ContainerEntry, commit: (pid: number) => void): Promise<void> {
   await using undo = new Scope();
   // The network is made while root and files are prepared; neither needs the other.
-  const connecting = connect(context, entry);
+  const connecting = connectContainer(context, entry);
   const connected = connecting.catch(() => {});
   undo.defer(async () => {
     await connected;
@@ -88,7 +89,7 @@ async function prepareBundle(
   const mounts = runtimeMounts(definition.mounts);
   const network = await connecting;
   entry.endpoints = network.endpoints;
-  const files = etcFiles(context, entry, network.endpoints);
+  const files = etcFiles(context, entry, network);
   const taken = new Set(definition.mounts.map(({ destination }) => destination));
   const ipc = ipcOf(context, entry);
   const spec = buildSpec(
@@ -107,8 +108,15 @@ async function prepareBundle(
   );
   const size = consoleSizeOf(entry);
   // In the document the terminal has its size before the process can ask; a resize afterwards comes too late for that.
-  const sized = { ...spec.process, ...(size && { consoleSize: { height: size.rows, width: size.columns } }) };
+  const own = spec.process.env ?? [];
+  const linked = linkedEnvironment(context, entry).filter((each) => !own.some((one) => isSameVariable(one, each)));
+  const env = [...linked, ...own];
+  const sized = { ...spec.process, env, ...(size && { consoleSize: { height: size.rows, width: size.columns } }) };
   writeSpec(context.paths.bundle(id), { ...spec, process: sized });
+}
+
+function isSameVariable(one: string, two: string): boolean {
+  return one.split("=", 1)[0] === two.split("=", 1)[0];
 }
 
 function consoleSizeOf({ definition }: ContainerEntry): { rows: number; columns: number } | undefined {
@@ -154,89 +162,8 @@ async function mountRoot(context: ContainerContext, entry: ContainerEntry): Prom
   return writable.merged;
 }
 
-interface Connection {
-  readonly namespace: Namespace;
-  readonly endpoints: readonly Endpoint[];
-}
-
-async function connect(context: ContainerContext, entry: ContainerEntry): Promise<Connection> {
-  const { networks } = context;
-  const { hostConfig, config } = entry.definition;
-  const mode = parseNetworkMode(hostConfig.NetworkMode ?? "");
-  switch (mode.kind) {
-    case "host":
-      return { namespace: "host", endpoints: [] };
-    case "container":
-      return { namespace: joinedNetwork(context, mode.container), endpoints: [] };
-    case "none":
-      return { namespace: { path: (await networks.isolate(entry.id)).namespacePath }, endpoints: [] };
-    case "network":
-      if (config.NetworkDisabled === true) {
-        return { namespace: { path: (await networks.isolate(entry.id)).namespacePath }, endpoints: [] };
-      }
-      return connectPublished(context, entry, mode.name);
-  }
-}
-
-/** Of a range of host ports the first that is free is taken. */
-async function connectPublished(
-  context: ContainerContext,
-  entry: ContainerEntry,
-  network: string,
-): Promise<Connection> {
-  const wishes = wishedPorts(entry.definition.config, entry.definition.hostConfig);
-  let cleaned = false;
-  for (let attempt = 0; ; ) {
-    try {
-      return await connectOnce(context, entry, { network, ports: portRequests(wishes, attempt) ?? [] });
-    } catch (error) {
-      if (!isError(error, "conflict")) throw error;
-      if (cleaned) {
-        attempt++;
-        if (portRequests(wishes, attempt) === undefined) throw error;
-      } else {
-        // Whoever has the port or the address may have ended already: containers are cleaned up while nobody waits.
-        cleaned = true;
-        await context.cleanups.idle();
-      }
-    }
-  }
-}
-
-async function connectOnce(
-  context: ContainerContext,
-  entry: ContainerEntry,
-  wanted: { readonly network: string; readonly ports: readonly PublishedPort[] },
-): Promise<Connection> {
-  const { config, hostConfig, networks } = entry.definition;
-  // Docker's client calls the network of those who name none "default".
-  const settings = networks[wanted.network] ?? networks[hostConfig.NetworkMode ?? ""] ?? networks.default;
-  const mac = settings?.mac ?? config.MacAddress;
-  const sandbox = await context.networks.connect({
-    containerId: entry.id,
-    ...wanted,
-    ...(mac ? { macAddress: mac } : {}),
-    ...(settings?.ipv4 ? { address: settings.ipv4 } : {}),
-  });
-  return { namespace: { path: sandbox.namespacePath }, endpoints: sandbox.endpoints };
-}
-
-function joinedNetwork(context: ContainerContext, name: string): Namespace {
-  const other = runningContainer(context, name, "network");
-  if (other.definition.hostConfig.NetworkMode === "host") return "host";
-  return { path: `/proc/${other.state.pid}/ns/net` };
-}
-
 function joined(context: ContainerContext, name: string, kind: "pid" | "ipc"): Namespace {
   return { path: `/proc/${runningContainer(context, name, kind).state.pid}/ns/${kind}` };
-}
-
-function runningContainer(context: ContainerContext, name: string, what: string): ContainerEntry {
-  const other = context.index.resolve(name);
-  if (isAlive(other.state.status)) return other;
-  throw new SlipwayError("conflict", `cannot join ${what} of a non running container: ${other.id}`, {
-    hint: `Start it first: docker start ${other.name}`,
-  });
 }
 
 /** Who shares another container's message queues shares its /dev/shm too. */
@@ -249,10 +176,13 @@ function ipcOf(context: ContainerContext, entry: ContainerEntry) {
   return { namespace, mounts: [shm] };
 }
 
-function etcFiles(context: ContainerContext, entry: ContainerEntry, endpoints: readonly Endpoint[]): EtcFiles {
+function etcFiles(context: ContainerContext, entry: ContainerEntry, network: Connection): EtcFiles {
   const mode = parseNetworkMode(entry.definition.hostConfig.NetworkMode ?? "");
   if (mode.kind === "container") return etcFilesOf(context.paths, context.index.resolve(mode.container).id);
   const files = etcFilesOf(context.paths, entry.id);
-  writeEtcFiles(files, entry.definition, { mode, endpoints });
+  const { endpoints, nameserver } = network;
+  const gateway = hostGateway(context.networks, endpoints);
+  const linked = linkedHosts(context, entry);
+  writeEtcFiles(files, entry.definition, { mode, endpoints, nameserver, gateway, linked });
   return files;
 }

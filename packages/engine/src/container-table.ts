@@ -1,6 +1,8 @@
 import type { Database, Statement } from "bun:sqlite";
+import type { PublishedPort } from "@slipway/network";
 import type { ImageId } from "@slipway/oci";
-import type { ContainerConfig, ContainerMount, ContainerState, CreateContainer, HostConfig } from "./faces.ts";
+import type { ContainerConfig, ContainerMount, ContainerState, EndpointSettings, HostConfig } from "./faces.ts";
+import { parseNetworkMode } from "./network-mode.ts";
 
 /** A mount as it was decided when the container was created, with what only its start needs to know. */
 export interface DecidedMount extends ContainerMount {
@@ -25,7 +27,12 @@ export interface ContainerDefinition {
   /** Merged with the image's. */
   readonly config: ContainerConfig;
   readonly hostConfig: HostConfig;
-  readonly networks: CreateContainer["networks"];
+  /** The networks that it joins, by name, the first one first. Networks of another kind (`host`) are in `hostConfig` alone. */
+  readonly attachments: Readonly<Record<string, EndpointSettings>>;
+  /** Containers that it knows by a name of its own, on the default network: alias to ID. */
+  readonly links?: Readonly<Record<string, string>>;
+  /** Host ports of the last run that nobody had chosen: the next run has the same if they are free. */
+  readonly lastPorts?: readonly PublishedPort[];
   readonly path: string;
   readonly args: readonly string[];
   readonly mounts: readonly DecidedMount[];
@@ -39,6 +46,12 @@ export interface ContainerRow {
   readonly state: ContainerState;
   readonly manuallyStopped: boolean;
 }
+
+/** As it may lie on the disk: containers of the first engine knew one network. */
+type StoredDefinition = Omit<ContainerDefinition, "attachments"> & {
+  readonly attachments?: ContainerDefinition["attachments"];
+  readonly networks?: ContainerDefinition["attachments"];
+};
 
 interface RawRow {
   readonly name: string;
@@ -69,7 +82,7 @@ export class ContainerTable {
     const rows = this.#database.query<RawRow, []>("SELECT * FROM engine_containers ORDER BY rowid").all();
     return rows.map((row) => ({
       name: row.name,
-      definition: JSON.parse(row.definition) as ContainerDefinition,
+      definition: complete(JSON.parse(row.definition) as StoredDefinition),
       state: JSON.parse(row.state) as ContainerState,
       manuallyStopped: row.manually_stopped !== 0,
     }));
@@ -95,4 +108,11 @@ export class ContainerTable {
   remove(id: string): void {
     this.#remove.run(id);
   }
+}
+
+function complete({ attachments, networks = {}, ...rest }: StoredDefinition): ContainerDefinition {
+  if (attachments !== undefined) return { ...rest, attachments };
+  const mode = parseNetworkMode(rest.hostConfig.NetworkMode ?? "");
+  if (mode.kind !== "network") return { ...rest, attachments: {} };
+  return { ...rest, attachments: { [mode.name]: networks[mode.name] ?? networks.default ?? {} } };
 }

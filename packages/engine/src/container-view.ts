@@ -1,10 +1,13 @@
+import type { Networks } from "@slipway/network";
 import type { Image, Store } from "@slipway/store";
 import type { ContainerEntry, ContainerIndex } from "./container-index.ts";
 import { isAlive } from "./container-life.ts";
 import type { ContainerPaths } from "./container-paths.ts";
 import type { DecidedMount } from "./container-table.ts";
 import { directorySize } from "./directory-size.ts";
-import type { Container, ContainerMount } from "./faces.ts";
+import type { Container, ContainerMount, HostConfig } from "./faces.ts";
+import { parseNetworkMode } from "./network-mode.ts";
+import { endpointsOf } from "./networks/endpoint-view.ts";
 import { exposedPorts, portTable } from "./port-spec.ts";
 import { statusText } from "./status-text.ts";
 
@@ -22,6 +25,7 @@ export interface ViewContext {
   readonly store: Store;
   readonly paths: ContainerPaths;
   readonly index: ContainerIndex;
+  readonly networks: Pick<Networks, "find">;
   readonly now: () => number;
 }
 
@@ -32,31 +36,25 @@ export function viewOf(context: ViewContext, entry: ContainerEntry): Container {
   const writable = (entry.writable ??= context.store.layers.writable(definition.writableId));
   const { paths } = context;
   const files = isAlive(entry.state.status);
+  const publishes = files && parseNetworkMode(hostConfig.NetworkMode ?? "").kind === "network";
   return {
     id,
     name: entry.name,
     created: definition.created,
     imageId: definition.imageId,
     config,
-    hostConfig,
+    hostConfig: withLinks(context, entry),
     state: entry.state,
     path: definition.path,
     args: definition.args,
     mounts: definition.mounts.filter((mount) => mount.hidden !== true).map(publicMount),
-    endpoints: entry.endpoints.map((endpoint) => ({
-      networkName: endpoint.networkName,
-      networkId: endpoint.networkId,
-      endpointId: endpoint.id,
-      address: endpoint.address,
-      prefixLength: endpoint.prefixLength,
-      gateway: endpoint.gateway,
-      macAddress: endpoint.macAddress,
-      aliases: definition.networks[endpoint.networkName]?.aliases ?? [],
-    })),
-    ports: portTable(
-      exposedPorts(config, hostConfig),
-      entry.endpoints.flatMap(({ ports }) => ports),
-    ),
+    endpoints: endpointsOf(context, entry),
+    ports: publishes
+      ? portTable(
+          exposedPorts(config, hostConfig),
+          entry.endpoints.flatMap(({ ports }) => ports),
+        )
+      : {},
     logPath: paths.log(id, hostConfig.LogConfig?.Type ?? "json-file"),
     hostnamePath: files ? paths.hostname(id) : "",
     hostsPath: files ? paths.hosts(id) : "",
@@ -69,6 +67,16 @@ export function viewOf(context: ViewContext, entry: ContainerEntry): Container {
       merged: writable?.merged ?? "",
     },
   };
+}
+
+/** Links as inspect shows them, with the names that the containers have now. */
+function withLinks({ index }: Pick<ViewContext, "index">, { name, definition }: ContainerEntry): HostConfig {
+  if (definition.links === undefined) return definition.hostConfig;
+  const links = Object.entries(definition.links).flatMap(([alias, id]) => {
+    const other = index.get(id);
+    return other === undefined ? [] : [`/${other.name}:/${name}/${alias}`];
+  });
+  return { ...definition.hostConfig, Links: links };
 }
 
 /** A mount without what only its start needs to know. */

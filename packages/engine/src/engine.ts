@@ -8,13 +8,12 @@ import { isAlive } from "./container-life.ts";
 import { ContainerPaths } from "./container-paths.ts";
 import { ContainerService } from "./container-service.ts";
 import { ContainerTable } from "./container-table.ts";
-import { viewOf } from "./container-view.ts";
 import { EventLog } from "./event-log.ts";
 import { ExecService } from "./exec-service.ts";
 import { FileService } from "./file-service.ts";
 import { HealthMonitor } from "./health-monitor.ts";
 import { ImageService } from "./image-service.ts";
-import { NetworkService } from "./network-service.ts";
+import { NetworkService } from "./networks/network-service.ts";
 import { PendingWork } from "./pending-work.ts";
 import { restoreContainers } from "./restore.ts";
 import { SystemService } from "./system-service.ts";
@@ -124,11 +123,6 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
         .map((entry) => ({ id: entry.id, running: isAlive(entry.state.status) })),
     now,
   });
-  const attached = (networkId: string) =>
-    index
-      .all()
-      .filter(({ endpoints }) => endpoints.some((endpoint) => endpoint.networkId === networkId))
-      .map((entry) => viewOf(context, entry));
   const system = new SystemService<CacheEntry>({
     ...{ store, events, containers, images, volumes, cgroupVersion: version },
     cacheUsage: options.cacheUsage,
@@ -144,7 +138,7 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
   return {
     ...{ containers, execs, images, volumes, system, events },
     files: new FileService(context, containers),
-    networks: new NetworkService({ networks, attached }),
+    networks: new NetworkService(context),
     restore: async () => restored.resolve(await restore(context, containers, starts)),
     idle,
     close: async (options = {}) => {

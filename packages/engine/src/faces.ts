@@ -64,6 +64,8 @@ export interface HostConfig {
   readonly DnsOptions?: readonly string[];
   readonly DnsSearch?: readonly string[];
   readonly ExtraHosts?: readonly string[];
+  /** `container` or `container:alias`, on the default network. */
+  readonly Links?: readonly string[];
   readonly GroupAdd?: readonly string[];
   readonly IpcMode?: string;
   readonly PidMode?: string;
@@ -127,10 +129,23 @@ export interface CreateContainer {
   readonly platform?: string;
   readonly config: ContainerConfig;
   readonly hostConfig: HostConfig;
-  /** Names of networks to join, with their settings; empty means: by `NetworkMode`. */
-  readonly networks: Readonly<
-    Record<string, { readonly aliases?: readonly string[]; readonly ipv4?: string; readonly mac?: string }>
-  >;
+  /** Names or IDs of networks to join, with their settings; empty means: by `NetworkMode`. */
+  readonly networks: Readonly<Record<string, EndpointSettings>>;
+}
+
+/** What a container asks of a network that it joins. */
+export interface EndpointSettings {
+  /** Names by which others on the network find it, besides its own. */
+  readonly aliases?: readonly string[];
+  /** `container` or `container:alias`: names for this container only. */
+  readonly links?: readonly string[];
+  readonly ipv4?: string;
+  readonly ipv6?: string;
+  readonly linkLocal?: readonly string[];
+  readonly mac?: string;
+  readonly driverOptions?: Readonly<Record<string, string>>;
+  /** The network with the highest one has the default route. */
+  readonly gatewayPriority?: number;
 }
 
 export type ContainerStatus = "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead";
@@ -176,6 +191,7 @@ export interface ContainerMount {
   readonly propagation: string;
 }
 
+/** A network that a container belongs to. While it does not run only the settings are there, the rest is empty. */
 export interface ContainerEndpoint {
   readonly networkName: string;
   readonly networkId: string;
@@ -183,8 +199,11 @@ export interface ContainerEndpoint {
   readonly address: string;
   readonly prefixLength: number;
   readonly gateway: string;
+  readonly ipv6?: { readonly address: string; readonly prefixLength: number; readonly gateway: string };
   readonly macAddress: string;
-  readonly aliases: readonly string[];
+  readonly settings: EndpointSettings;
+  /** What others on the network find it by; empty where names are not answered. */
+  readonly dnsNames: readonly string[];
 }
 
 /** Everything known about one container. The server shapes it into the API's documents. */

@@ -17,6 +17,7 @@ export type {
   ContainerState,
   ContainerStatus,
   CreateContainer,
+  EndpointSettings,
   EngineEvent,
   ExecConfig,
   ExecState,
@@ -30,7 +31,7 @@ export type {
 export { FileService } from "./file-service.ts";
 export type { Filters } from "./filters.ts";
 export { type ImageHistoryItem, ImageService } from "./image-service.ts";
-export { NetworkService } from "./network-service.ts";
+export { NetworkService } from "./networks/network-service.ts";
 export { engineMigrations } from "./schema.ts";
 export { type SystemInfo, SystemService } from "./system-service.ts";
 export { VolumeService } from "./volume-service.ts";

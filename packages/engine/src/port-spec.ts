@@ -12,6 +12,7 @@ export interface ContainerPort {
 
 /** A wish for a published port: one host port, or any of a range; 0 to 0 leaves it to the engine. */
 export interface PortWish extends ContainerPort {
+  /** Empty: all of both families. */
   readonly hostAddress: string;
   readonly firstHostPort: number;
   readonly lastHostPort: number;
@@ -74,7 +75,7 @@ function wishOf(port: ContainerPort, binding: PortBinding): PortWish {
       hint: "Write a port from 1 to 65535, a range such as 8000-8010, or nothing for a free one.",
     });
   }
-  return { ...port, hostAddress: address === "" ? "0.0.0.0" : address, firstHostPort: first, lastHostPort: last };
+  return { ...port, hostAddress: address, firstHostPort: first, lastHostPort: last };
 }
 
 /** What inspect and lists show: each exposed port, with the host ports that lead to it, or null. */
@@ -91,17 +92,37 @@ export function portTable(
   return table;
 }
 
+/** Whether the engine is to choose the host's port. */
+export function hasRandomPort(wish: PortWish): boolean {
+  return wish.lastHostPort === 0;
+}
+
 /**
  * The wishes as requests of one attempt. Of a range the `attempt`-th port is asked for; undefined when every range is used
- * up.
+ * up. Where any port will do, the one among `last` that was had before is asked for.
  */
-export function portRequests(wishes: readonly PortWish[], attempt: number): PublishedPort[] | undefined {
+export function portRequests(
+  wishes: readonly PortWish[],
+  attempt: number,
+  last: readonly PublishedPort[] = [],
+): PublishedPort[] | undefined {
   const ranges = wishes.filter((wish) => wish.lastHostPort > wish.firstHostPort);
   if (attempt > 0 && ranges.every((wish) => wish.firstHostPort + attempt > wish.lastHostPort)) return undefined;
-  return wishes.map((wish) => ({
-    protocol: wish.protocol,
-    containerPort: wish.port,
-    hostAddress: wish.hostAddress,
-    hostPort: Math.min(wish.firstHostPort + attempt, wish.lastHostPort),
-  }));
+  const had = new Set(last);
+  return wishes.map((wish) => {
+    const { protocol, port: containerPort, hostAddress } = wish;
+    const hostPort = Math.min(wish.firstHostPort + attempt, wish.lastHostPort);
+    return { protocol, containerPort, hostAddress, hostPort: hasRandomPort(wish) ? takeOne(had, wish) : hostPort };
+  });
+}
+
+/** The port that a wish was given the last time, once: two wishes for the same container port are two ports. 0 if there is none. */
+function takeOne(had: Set<PublishedPort>, wish: PortWish): number {
+  const isSame = (port: PublishedPort): boolean =>
+    port.protocol === wish.protocol &&
+    port.containerPort === wish.port &&
+    (wish.hostAddress === "" || wish.hostAddress === port.hostAddress);
+  const [port] = [...had].filter(isSame);
+  for (const each of had) if (isSame(each) && each.hostPort === port?.hostPort) had.delete(each);
+  return port?.hostPort ?? 0;
 }

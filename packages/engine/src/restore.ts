@@ -8,6 +8,7 @@ import type { ContainerContext } from "./container-context.ts";
 import { cleanUp, removeEntry, tearDown } from "./container-end.ts";
 import { type ContainerEntry, exitEvent } from "./container-index.ts";
 import { isAlive } from "./container-life.ts";
+import { agree } from "./networks/container-endpoints.ts";
 import { readRestartPolicy, restartsAfter, startsWithEngine } from "./restart-policy.ts";
 
 /** The exit code of a container whose end nobody saw: the machine went down with it. */
@@ -35,7 +36,9 @@ export async function restoreContainers(
   await networks.reconcile(kept);
   for (const entry of index.all()) {
     if (isAlive(entry.state.status)) notePause(context, entry);
-    if (kept.has(entry.id)) entry.endpoints = networks.sandbox(entry.id)?.endpoints ?? [];
+    if (!kept.has(entry.id)) continue;
+    entry.endpoints = networks.sandbox(entry.id)?.endpoints ?? [];
+    await agree(context, entry);
   }
   await removeLeftovers(context, kept, strangers);
   return { wanted: toStart(context, wasUp), exits };

@@ -1,0 +1,45 @@
+import { shortId } from "@slipway/base";
+import type { Endpoint, Networks } from "@slipway/network";
+import type { ContainerEntry } from "../container-index.ts";
+import type { ContainerEndpoint, EndpointSettings } from "../faces.ts";
+import { parseNetworkMode } from "../network-mode.ts";
+import { namesOn } from "./attachments.ts";
+
+/** The networks of a container: those it is on while it runs, else those that its next start joins. */
+export function endpointsOf(
+  context: { readonly networks: Pick<Networks, "find"> },
+  entry: ContainerEntry,
+): ContainerEndpoint[] {
+  const { attachments, hostConfig } = entry.definition;
+  const mode = parseNetworkMode(hostConfig.NetworkMode ?? "");
+  if (mode.kind === "container") return [];
+  const all = mode.kind === "network" ? Object.entries(attachments) : [[mode.kind, {}] as const];
+  return all.map(([name, settings]) => {
+    const live = entry.endpoints.find(({ networkName }) => networkName === name);
+    return {
+      networkName: name,
+      networkId: live?.networkId ?? context.networks.find(name)?.id ?? "",
+      ...facts(live, settings),
+      settings,
+      dnsNames: mode.kind === "network" && name !== "bridge" ? dnsNames(entry, settings) : [],
+    };
+  });
+}
+
+function facts(live: Endpoint | undefined, settings: EndpointSettings) {
+  return {
+    endpointId: live?.id ?? "",
+    address: live?.address ?? "",
+    prefixLength: live?.prefixLength ?? 0,
+    gateway: live?.gateway ?? "",
+    ...(live?.ipv6 === undefined ? {} : { ipv6: live.ipv6 }),
+    macAddress: live?.macAddress ?? settings.mac ?? "",
+  };
+}
+
+/** In Docker's order: name, aliases, short ID, host name. */
+function dnsNames(entry: ContainerEntry, settings: EndpointSettings): string[] {
+  const [name = "", ...rest] = namesOn(entry, settings);
+  const aliases = settings.aliases ?? [];
+  return [...new Set([name, ...aliases, shortId(entry.id), ...rest])];
+}
