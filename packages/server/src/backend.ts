@@ -6,6 +6,7 @@ import type {
   ContainerMount,
   ContainerStatus,
   CreateContainer,
+  EndpointSettings,
   EngineEvent,
   ExecConfig,
   ExecState,
@@ -13,7 +14,7 @@ import type {
   StatsSample,
   Volume,
 } from "@slipway/engine";
-import type { NetworkInfo } from "@slipway/network";
+import type { CreateNetwork, NetworkInfo } from "@slipway/network";
 import type { HistoryEntry, ImageId, RunConfig } from "@slipway/oci";
 import type { LogQuery, LogRecord, StdioSession } from "@slipway/runtime";
 import type { Image } from "@slipway/store";
@@ -205,6 +206,13 @@ export interface VolumeBackend {
 export interface NetworkBackend {
   list(filters: Filters): Promise<NetworkInfo[]>;
   inspect(nameOrId: string): Promise<{ readonly network: NetworkInfo; readonly containers: readonly Container[] }>;
+  create(request: CreateNetwork): Promise<NetworkInfo>;
+  remove(nameOrId: string): Promise<void>;
+  /** The answer is names. */
+  prune(filters: Filters): Promise<{ readonly removed: readonly string[] }>;
+  /** At once if the container runs, else with its next start. */
+  connect(nameOrId: string, container: string, settings: EndpointSettings): Promise<void>;
+  disconnect(nameOrId: string, container: string): Promise<void>;
 }
 
 export interface BuildBackend {
@@ -277,6 +285,7 @@ export type {
   ContainerMount,
   ContainerStatus,
   CreateContainer,
+  EndpointSettings,
   EngineEvent,
   ExecConfig,
   ExecState,

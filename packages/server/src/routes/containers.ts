@@ -1,4 +1,5 @@
 import { isError, SlipwayError } from "@slipway/base";
+import type { ApiVersion } from "../api-version.ts";
 import type { Backends } from "../backend.ts";
 import type { Call } from "../call.ts";
 import { empty, json, type Reply } from "../http/reply.ts";
@@ -67,8 +68,15 @@ async function create(call: Call, containers: Backends["containers"]): Promise<R
     name: call.query.string("name"),
     platform: call.query.string("platform"),
   });
+  checkNetworkCount(Object.keys(request.networks), call.version);
   const { id, warnings } = await containers.create(request).catch(asMissingImageOnly);
   return json(201, { Id: id, Warnings: warnings });
+}
+
+/** Clients of old versions connect a container to further networks afterwards. */
+function checkNetworkCount(names: readonly string[], version: ApiVersion): void {
+  if (version >= 44 || names.length <= 1) return;
+  throw new SlipwayError("invalid", `Container cannot be connected to network endpoints: ${names.join(", ")}`);
 }
 
 /** Clients take a 404 for a missing image and try to pull it: a missing network or container must not look like one. */

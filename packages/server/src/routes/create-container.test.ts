@@ -91,7 +91,6 @@ describe("creating a container", () => {
   test.each([
     [{ Image: "x", Env: "A=1" }, "request body: Env: expected a list, got string"],
     [{ Image: "x", HostConfig: { Memory: 1.5 } }, "Memory: expected an integer"],
-    [{ Image: "x", HostConfig: { Links: ["a:b"] } }, "HostConfig.Links is not supported yet"],
     [{ Image: "x", HostConfig: { Mounts: [{ Type: "npipe", Target: "/x" }] } }, "mount type 'npipe' is not supported"],
     [[1], "expected an object, got a list"],
   ])("%j is refused: %s", async (body, text) => {

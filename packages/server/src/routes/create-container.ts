@@ -3,6 +3,7 @@ import type { ContainerConfig } from "@slipway/engine";
 import { readRunConfig } from "@slipway/oci";
 import type { CreateContainer } from "../backend.ts";
 import { present } from "./present.ts";
+import { readEndpoint } from "./read-endpoint.ts";
 import { readHostConfig } from "./read-host-config.ts";
 
 /** The body of `POST /containers/create`. Throws `invalid` that names the field. */
@@ -51,15 +52,5 @@ function withListForms(reader: JsonReader): JsonReader {
 }
 
 function readNetworks(reader: JsonReader): CreateContainer["networks"] {
-  return Object.fromEntries(
-    reader.keys().map((name) => {
-      const endpoint = reader.field(name);
-      const settings = present({
-        aliases: endpoint.field("Aliases").optional()?.strings(),
-        ipv4: endpoint.field("IPAMConfig").field("IPv4Address").optionalString() || undefined,
-        mac: endpoint.field("MacAddress").optionalString() || undefined,
-      });
-      return [name, settings];
-    }),
-  );
+  return Object.fromEntries(reader.keys().map((name) => [name, readEndpoint(reader.field(name))]));
 }

@@ -15,7 +15,6 @@ const UNSUPPORTED = [
   "CpuRealtimeRuntime",
   "DeviceCgroupRules",
   "DeviceRequests",
-  "Links",
 ];
 
 /** `HostConfig` of a create request. Throws `invalid` that names the field, `not-implemented` for unsupported ones. */
@@ -48,6 +47,7 @@ function lists(reader: JsonReader) {
     DnsOptions: list("DnsOptions"),
     DnsSearch: list("DnsSearch"),
     ExtraHosts: list("ExtraHosts"),
+    Links: list("Links"),
     GroupAdd: list("GroupAdd"),
     MaskedPaths: list("MaskedPaths"),
     ReadonlyPaths: list("ReadonlyPaths"),

@@ -2,7 +2,7 @@ import { SlipwayError } from "@slipway/base";
 import { json } from "../http/reply.ts";
 import type { Handler, RouteTable } from "../router.ts";
 
-const NOT_A_MANAGER =
+export const NOT_A_MANAGER =
   'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';
 
 /** Routes of the Engine API that have a fixed answer: what Slipway will never do, and what it does not do yet. */
@@ -53,11 +53,6 @@ function missingRoutes(): RouteTable {
     "GET /images/search": missing("searching a registry"),
     "GET /images/{name*}/attestations": missing("reading attestations"),
     "GET /distribution/{name*}/json": missing("asking a registry"),
-    "POST /networks/create": missing("creating networks"),
-    "POST /networks/prune": missing("pruning networks"),
-    "DELETE /networks/{id}": missing("removing networks"),
-    "POST /networks/{id}/connect": missing("connecting a container to another network"),
-    "POST /networks/{id}/disconnect": missing("disconnecting a container from a network"),
     "PUT /volumes/{name}": missing("updating a volume"),
     "POST /session": missing("BuildKit's session API"),
     "POST /grpc": missing("BuildKit's gRPC API"),

@@ -1,6 +1,6 @@
-import { shortId } from "@slipway/base";
 import type { ApiVersion } from "../api-version.ts";
-import type { Container, ContainerEndpoint, ContainerListItem, ContainerMount } from "../backend.ts";
+import type { Container, ContainerListItem, ContainerMount } from "../backend.ts";
+import { endpointDocuments, networkSettings } from "./endpoint.ts";
 import { hostConfigDocument } from "./host-config.ts";
 import { timestamp, unixSeconds } from "./time.ts";
 
@@ -118,70 +118,6 @@ function configDocument({ config }: Container): Document {
     ...(config.StopSignal && { StopSignal: config.StopSignal }),
     ...(config.StopTimeout !== undefined && { StopTimeout: config.StopTimeout }),
     ...(config.Shell && { Shell: config.Shell }),
-  };
-}
-
-function networkSettings(container: Container, version: ApiVersion): Document {
-  const first = container.endpoints.find((endpoint) => endpoint.networkName === "bridge");
-  const running = container.state.pid > 0;
-  return {
-    Bridge: "",
-    SandboxID: running ? container.id : "",
-    SandboxKey: "",
-    Ports: container.ports,
-    HairpinMode: false,
-    LinkLocalIPv6Address: "",
-    LinkLocalIPv6PrefixLen: 0,
-    SecondaryIPAddresses: null,
-    SecondaryIPv6Addresses: null,
-    EndpointID: first?.endpointId ?? "",
-    Gateway: first?.gateway ?? "",
-    GlobalIPv6Address: "",
-    GlobalIPv6PrefixLen: 0,
-    IPAddress: first?.address ?? "",
-    IPPrefixLen: first?.prefixLength ?? 0,
-    IPv6Gateway: "",
-    MacAddress: first?.macAddress ?? "",
-    Networks: endpointDocuments(container, version),
-  };
-}
-
-function endpointDocuments(container: Container, version: ApiVersion): Document {
-  if (container.endpoints.length > 0) {
-    return Object.fromEntries(
-      container.endpoints.map((endpoint) => [endpoint.networkName, endpointDocument(container, endpoint, version)]),
-    );
-  }
-  // Without endpoints the mode still says which network it belongs to; templates such as `docker ps --format {{.Networks}}` read the key.
-  const mode = container.hostConfig.NetworkMode ?? "default";
-  if (mode.startsWith("container:")) return {};
-  const name = mode === "default" ? "bridge" : mode;
-  return { [name]: endpointDocument(container, undefined, version) };
-}
-
-function endpointDocument(
-  container: Container,
-  endpoint: ContainerEndpoint | undefined,
-  version: ApiVersion,
-): Document {
-  const aliases = endpoint?.aliases ?? [];
-  const custom = endpoint !== undefined && endpoint.networkName !== "bridge";
-  return {
-    IPAMConfig: null,
-    Links: null,
-    Aliases: aliases.length === 0 ? null : aliases,
-    MacAddress: endpoint?.macAddress ?? "",
-    DriverOpts: null,
-    ...(version >= 48 && { GwPriority: 0 }),
-    NetworkID: endpoint?.networkId ?? "",
-    EndpointID: endpoint?.endpointId ?? "",
-    Gateway: endpoint?.gateway ?? "",
-    IPAddress: endpoint?.address ?? "",
-    IPPrefixLen: endpoint?.prefixLength ?? 0,
-    IPv6Gateway: "",
-    GlobalIPv6Address: "",
-    GlobalIPv6PrefixLen: 0,
-    ...(version >= 44 && { DNSNames: custom ? [container.name, ...aliases, shortId(container.id)] : null }),
   };
 }
 
