@@ -64,7 +64,7 @@ const ANSWERS: readonly (readonly [line: string, status: number, ...words: strin
   ["-H", 125, "flag needs an argument: 'H' in -H"],
   ["swarm init", 1, "'swarm' is part of Docker Swarm"],
   ["plugin ls", 1, "'plugin' is about engine plug-ins"],
-  ["network create x", 1, "'network create' is not built yet"],
+  ["network create", 1, "'slipway network create' requires 1 argument"],
   ["login", 1, "'login' is not built yet"],
   ["kill", 1, "'slipway kill' requires at least 1 argument"],
   ["rename a", 1, "'slipway rename' requires 2 arguments"],

@@ -281,9 +281,17 @@ export const TREE: GroupEntry = group("slipway", "Build, run and understand cont
     entry("rm", "Remove networks", async () => (await import("./commands/network/rm.ts")).rm, { aliases: ["remove"] }),
     inspectOf("network"),
     pruneOf("network", "Remove networks that no container uses"),
-    absent("connect", "Connect a container to a network", LATER),
-    absent("create", "Create a network", LATER),
-    absent("disconnect", "Disconnect a container from a network", LATER),
+    entry(
+      "connect",
+      "Connect a container to a network",
+      async () => (await import("./commands/network/connect.ts")).connect,
+    ),
+    entry("create", "Create a network", async () => (await import("./commands/network/create.ts")).create),
+    entry(
+      "disconnect",
+      "Disconnect a container from a network",
+      async () => (await import("./commands/network/disconnect.ts")).disconnect,
+    ),
   ]),
   group("builder", "Manage builds", [buildInBuilder, pruneOf("builder", "Remove the build cache")]),
   group("buildx", "Build, as Docker's plug-in of this name is called", [

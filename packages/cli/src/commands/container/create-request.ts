@@ -11,7 +11,7 @@ import {
 } from "../../notation/device.ts";
 import { pairs, readEnvironment, readFileText, readLabels, splitPair } from "../../notation/environment.ts";
 import { parseMount, parseVolumes } from "../../notation/mount.ts";
-import { endpointsOf, networkMode } from "../../notation/network.ts";
+import { defaultLinks, endpointsOf, networkMode } from "../../notation/network.ts";
 import { parseExposed, parsePublished } from "../../notation/port.ts";
 import type { CREATE_FLAGS } from "./create-flags.ts";
 
@@ -134,7 +134,7 @@ function hostFields({ flags, given, io }: CreateInput): Body {
     DnsOptions: [...flags["dns-option"], ...flags["dns-opt"]],
     DnsSearch: flags["dns-search"],
     ExtraHosts: flags["add-host"].map(extraHost),
-    Links: flags.link,
+    Links: defaultLinks(flags),
     GroupAdd: flags["group-add"],
     IpcMode: flags.ipc,
     PidMode: flags.pid,
