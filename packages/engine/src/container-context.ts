@@ -1,6 +1,6 @@
 import type { KeyedLock, Logger } from "@slipway/base";
 import type { Networks } from "@slipway/network";
-import type { LogPolicy, Supervisor } from "@slipway/runtime";
+import type { CgroupAbilities, LogPolicy, Supervisor } from "@slipway/runtime";
 import type { Store } from "@slipway/store";
 import type { ContainerEntry, ContainerIndex } from "./container-index.ts";
 import type { ContainerPaths } from "./container-paths.ts";
@@ -23,6 +23,8 @@ export interface ContainerContext {
   readonly cleanups: PendingWork;
   readonly logPolicy: LogPolicy | undefined;
   readonly cgroupVersion: 1 | 2;
+  /** What limits this kernel can hold. */
+  readonly abilities: CgroupAbilities;
   readonly now: () => number;
 }
 

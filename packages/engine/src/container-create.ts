@@ -10,6 +10,7 @@ import { generateName, parseContainerName } from "./container-name.ts";
 import type { ContainerDefinition } from "./container-table.ts";
 import type { ContainerConfig, CreateContainer, HostConfig } from "./faces.ts";
 import { checkConfig, checkHostConfig, completeHostConfig } from "./host-config.ts";
+import { applicableLimits } from "./limits.ts";
 import { parseNetworkMode } from "./network-mode.ts";
 import { decideAttachments } from "./networks/attachments.ts";
 import { decideLinks } from "./networks/default-links.ts";
@@ -28,9 +29,10 @@ export async function createContainer(
   if (name !== undefined) context.index.assertFree(name);
   const platform = request.platform ? parsePlatform(request.platform) : undefined;
   const image = context.store.images.resolve(request.config.Image, platform);
-  const hostConfig = completeHostConfig(request.hostConfig, context.cgroupVersion);
+  const wanted = completeHostConfig(request.hostConfig, context.cgroupVersion);
   const merged = mergeConfig(request.config, image.config.config);
-  check(context, merged, hostConfig);
+  check(context, merged, wanted);
+  const { limits: hostConfig, warnings } = applicableLimits(wanted, context.abilities);
   const networks = attachments(context, hostConfig, request.networks);
   const links = decideLinks(context.index, hostConfig);
 
@@ -61,7 +63,7 @@ export async function createContainer(
   const entry = context.index.create(definition, name ?? generateName((each) => context.index.isTaken(each)));
   entry.writable = writable;
   publishContainerEvent(context, entry, "create");
-  return { entry, warnings: warningsOf(image, request.platform) };
+  return { entry, warnings: [...warningsOf(image, request.platform), ...warnings, ...portWarnings(hostConfig)] };
 }
 
 function check(context: ContainerContext, config: ContainerConfig, hostConfig: HostConfig): void {
@@ -107,6 +109,13 @@ function withHostname(
     return { ...config, Hostname: shared.Hostname ?? "" };
   }
   return { ...config, Hostname: mode.kind === "host" || hostConfig.UTSMode === "host" ? hostName() : shortId(id) };
+}
+
+function portWarnings(hostConfig: HostConfig): string[] {
+  const published = Object.keys(hostConfig.PortBindings ?? {}).length > 0;
+  return hostConfig.NetworkMode === "host" && published
+    ? ["Published ports are discarded when using host network mode"]
+    : [];
 }
 
 function warningsOf(image: Image, platform: string | undefined): string[] {

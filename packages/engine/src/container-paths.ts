@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { StorePaths } from "@slipway/store";
 
 /** Where a container's files lie: this file owns the layout. */
@@ -22,6 +22,11 @@ export class ContainerPaths {
   /** Directory of what outlives a reboot: logs. */
   get containers(): string {
     return this.#containers;
+  }
+
+  /** Directory of the program that is bound into containers with an init: not below /run, which may be noexec. */
+  get init(): string {
+    return join(dirname(this.#containers), "init");
   }
 
   home(id: string): string {

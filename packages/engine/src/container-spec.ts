@@ -1,4 +1,5 @@
 import {
+  type BlockLimit,
   type Mount,
   type Namespace,
   type ProcessUser,
@@ -9,7 +10,7 @@ import {
 import { processEnv } from "./config-merge.ts";
 import { readInRoot } from "./container-root.ts";
 import type { ContainerDefinition } from "./container-table.ts";
-import type { HostConfig } from "./faces.ts";
+import type { HostConfig, ThrottleDevice } from "./faces.ts";
 import { readSecurityOptions } from "./security-options.ts";
 
 /** What the start of a container found out. */
@@ -19,6 +20,8 @@ export interface StartFacts {
   readonly user: ProcessUser;
   readonly mounts: readonly Mount[];
   readonly namespaces: SpecInput["namespaces"];
+  /** The program that becomes the first process, for those who ask for one. */
+  readonly init?: string;
 }
 
 /** A container as the runtime package takes it. It looks at nothing but its arguments. */
@@ -44,6 +47,7 @@ export function specInput(definition: ContainerDefinition, facts: StartFacts): S
       pathInContainer: device.PathInContainer || device.PathOnHost,
       permissions: device.CgroupPermissions || "rwm",
     })),
+    deviceRules: hostConfig.DeviceCgroupRules ?? [],
     capAdd: hostConfig.CapAdd ?? [],
     capDrop: hostConfig.CapDrop ?? [],
     privileged,
@@ -56,7 +60,7 @@ export function specInput(definition: ContainerDefinition, facts: StartFacts): S
     ...(hostConfig.CgroupParent ? { cgroupParent: hostConfig.CgroupParent } : {}),
     namespaces: facts.namespaces,
     shmSize: hostConfig.ShmSize ?? 64 * 1024 * 1024,
-    init: hostConfig.Init === true,
+    ...(facts.init === undefined ? {} : { init: facts.init }),
     ...(hostConfig.OomScoreAdj === undefined ? {} : { oomScoreAdj: hostConfig.OomScoreAdj }),
     ...(security.apparmor === undefined ? {} : { apparmorProfile: security.apparmor }),
     annotations: hostConfig.Annotations ?? {},
@@ -96,9 +100,20 @@ export function resourcesOf(hostConfig: HostConfig): Resources {
     cpusetCpus: hostConfig.CpusetCpus || undefined,
     cpusetMems: hostConfig.CpusetMems || undefined,
     pidsLimit: positive(hostConfig.PidsLimit),
+    cpuRealtimePeriod: positive(hostConfig.CpuRealtimePeriod),
+    cpuRealtimeRuntime: positive(hostConfig.CpuRealtimeRuntime),
     blkioWeight: positive(hostConfig.BlkioWeight),
+    blkioWeightDevices: hostConfig.BlkioWeightDevice?.map(({ Path, Weight }) => ({ path: Path, value: Weight })),
+    blkioReadBps: blockLimits(hostConfig.BlkioDeviceReadBps),
+    blkioWriteBps: blockLimits(hostConfig.BlkioDeviceWriteBps),
+    blkioReadIops: blockLimits(hostConfig.BlkioDeviceReadIOps),
+    blkioWriteIops: blockLimits(hostConfig.BlkioDeviceWriteIOps),
   };
   return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined && value !== null));
+}
+
+function blockLimits(devices: readonly ThrottleDevice[] | undefined): BlockLimit[] | undefined {
+  return devices?.map(({ Path, Rate }) => ({ path: Path, value: Rate }));
 }
 
 /** The user of a process by the files that the container has now. */

@@ -1,6 +1,14 @@
 import { rmSync } from "node:fs";
 import { errorMessage, isError, Scope, SlipwayError } from "@slipway/base";
-import { buildSpec, type Namespace, type StartRequest, writeSpec } from "@slipway/runtime";
+import {
+  allowRealtime,
+  buildSpec,
+  cgroupsPath,
+  installInit,
+  type Namespace,
+  type StartRequest,
+  writeSpec,
+} from "@slipway/runtime";
 import { mountOverlay } from "@slipway/sys";
 import { type ContainerContext, publishContainerEvent } from "./container-context.ts";
 import { announceNetworks, isVolatile, removeEntry, tearDown } from "./container-end.ts";
@@ -92,10 +100,12 @@ async function prepareBundle(
   const files = etcFiles(context, entry, network);
   const taken = new Set(definition.mounts.map(({ destination }) => destination));
   const ipc = ipcOf(context, entry);
+  if (hostConfig.CpuRealtimeRuntime) allowRealtime(cgroupsPath(id, hostConfig.CgroupParent || undefined));
   const spec = buildSpec(
     specInput(definition, {
       rootPath,
       user,
+      ...(hostConfig.Init === true ? { init: installInit(context.paths.init) } : {}),
       mounts: [...etcMounts(files, taken, hostConfig.ReadonlyRootfs === true), ...ipc.mounts, ...mounts],
       namespaces: {
         network: network.namespace,

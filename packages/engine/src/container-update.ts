@@ -1,11 +1,11 @@
 import { errorMessage, SlipwayError } from "@slipway/base";
-import { updateContainer } from "@slipway/runtime";
+import { Cgroup, cgroupsPath, updateContainer } from "@slipway/runtime";
 import { type ContainerContext, publishContainerEvent } from "./container-context.ts";
 import type { ContainerEntry } from "./container-index.ts";
 import { isAlive } from "./container-life.ts";
 import { resourcesOf } from "./container-spec.ts";
 import type { ContainerLimits, HostConfig } from "./faces.ts";
-import { checkLimits } from "./host-config.ts";
+import { applicableLimits, checkLimits } from "./limits.ts";
 import { readRestartPolicy } from "./restart-policy.ts";
 
 /** The fields that an update may give; 0, "" and absent leave what there is. */
@@ -17,9 +17,20 @@ const AMOUNTS = [
   "CpuQuota",
   "CpusetCpus",
   "CpusetMems",
+  "CpuRealtimePeriod",
+  "CpuRealtimeRuntime",
   "Memory",
   "MemorySwap",
   "MemoryReservation",
+] as const;
+
+/** A list stands for all devices: one that it does not name, or names with 0, loses its limit. */
+const DEVICES = [
+  "BlkioWeightDevice",
+  "BlkioDeviceReadBps",
+  "BlkioDeviceReadIOps",
+  "BlkioDeviceWriteBps",
+  "BlkioDeviceWriteIOps",
 ] as const;
 
 /**
@@ -35,12 +46,13 @@ export async function updateLimits(
   if (status === "removing" || status === "dead") {
     throw cannot(entry, new SlipwayError("conflict", 'container is marked for removal and cannot be "update"'));
   }
-  const hostConfig = merge(entry, change);
+  const { limits, warnings } = applicableLimits(change, context.abilities);
+  const hostConfig = merge(entry, limits);
   // Applied before it is stored: limits that the kernel refuses must not stand in the way of the next start.
   if (isAlive(status)) await apply(context, entry, hostConfig);
   context.index.redefine(entry, { ...entry.definition, hostConfig });
   publishContainerEvent(context, entry, "update");
-  return [];
+  return warnings;
 }
 
 /** Throws `invalid` before anything is looked at. */
@@ -53,9 +65,11 @@ function merge(entry: ContainerEntry, change: ContainerLimits): HostConfig {
   const reason = conflictOf(before, change);
   if (reason !== undefined) throw cannot(entry, new SlipwayError("conflict", reason));
   const given = Object.fromEntries(AMOUNTS.flatMap((name) => (change[name] ? [[name, change[name]]] : [])));
+  const devices = Object.fromEntries(DEVICES.flatMap((name) => (change[name] ? [[name, change[name]]] : [])));
   return {
     ...before,
     ...given,
+    ...devices,
     // -1 and 0 both mean "no limit" here; Docker stores 0.
     ...(change.PidsLimit !== undefined && { PidsLimit: Math.max(change.PidsLimit, 0) }),
     ...(change.RestartPolicy?.Name && { RestartPolicy: change.RestartPolicy }),
@@ -84,8 +98,10 @@ function conflictOf(before: HostConfig, change: ContainerLimits): string | undef
 async function apply(context: ContainerContext, entry: ContainerEntry, hostConfig: HostConfig): Promise<void> {
   const resources = { ...resourcesOf(hostConfig), ...(hostConfig.PidsLimit === 0 && { pidsLimit: -1 }) };
   const { paths } = context;
+  const before = entry.definition.hostConfig;
+  const cgroup = new Cgroup(cgroupsPath(entry.id, before.CgroupParent || undefined));
   try {
-    await updateContainer(paths.execRoot, { id: entry.id, bundle: paths.bundle(entry.id), resources });
+    await updateContainer(paths.execRoot, { id: entry.id, bundle: paths.bundle(entry.id), resources, cgroup });
   } catch (error) {
     throw cannot(entry, error);
   }

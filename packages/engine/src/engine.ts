@@ -1,6 +1,13 @@
 import { errorMessage, KeyedLock, type Logger, randomId, shortId } from "@slipway/base";
 import type { Networks } from "@slipway/network";
-import { cgroupVersion, type ExitRecord, type LogPolicy, type Supervisor } from "@slipway/runtime";
+import {
+  type CgroupAbilities,
+  cgroupVersion,
+  type ExitRecord,
+  type LogPolicy,
+  readCgroupAbilities,
+  type Supervisor,
+} from "@slipway/runtime";
 import type { Root, Store } from "@slipway/store";
 import type { ContainerContext } from "./container-context.ts";
 import { ContainerIndex } from "./container-index.ts";
@@ -35,6 +42,8 @@ export interface EngineOptions<CacheEntry> {
   /** For containers that do not ask for anything else; json-file, 10 MiB, 3 files unless given. */
   readonly logPolicy?: LogPolicy;
   readonly debug?: boolean;
+  /** What the kernel can limit, for tests of what it cannot. */
+  readonly abilities?: CgroupAbilities;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
 }
@@ -98,6 +107,7 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
     cleanups: new PendingWork(),
     logPolicy: options.logPolicy,
     cgroupVersion: version,
+    abilities: options.abilities ?? readCgroupAbilities(),
     now,
   };
   store.addRoots("engine", () => containerRoots(index));
@@ -125,6 +135,7 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
   });
   const system = new SystemService<CacheEntry>({
     ...{ store, events, containers, images, volumes, cgroupVersion: version },
+    abilities: context.abilities,
     cacheUsage: options.cacheUsage,
     id: engineId(store),
     version: options.version,

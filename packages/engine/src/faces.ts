@@ -41,6 +41,20 @@ export interface MountPoint {
   readonly TmpfsOptions?: { readonly SizeBytes?: number; readonly Mode?: number };
 }
 
+/** Bytes or operations a second of one block device of the host. */
+export interface ThrottleDevice {
+  readonly Path: string;
+  readonly Rate: number;
+}
+
+export interface DeviceRequest {
+  readonly Driver: string;
+  readonly Count: number;
+  readonly DeviceIDs: readonly string[];
+  readonly Capabilities: readonly (readonly string[])[];
+  readonly Options: Readonly<Record<string, string>>;
+}
+
 /**
  * `HostConfig` with Docker's field names. Fields that the first engine does not act on are kept and shown by inspect, or
  * refused with `not-implemented` when ignoring them would mislead.
@@ -99,6 +113,25 @@ export interface HostConfig {
   readonly CpusetMems?: string;
   readonly PidsLimit?: number;
   readonly BlkioWeight?: number;
+  readonly BlkioWeightDevice?: readonly { readonly Path: string; readonly Weight: number }[];
+  readonly BlkioDeviceReadBps?: readonly ThrottleDevice[];
+  readonly BlkioDeviceWriteBps?: readonly ThrottleDevice[];
+  readonly BlkioDeviceReadIOps?: readonly ThrottleDevice[];
+  readonly BlkioDeviceWriteIOps?: readonly ThrottleDevice[];
+  readonly CpuRealtimePeriod?: number;
+  readonly CpuRealtimeRuntime?: number;
+  readonly DeviceCgroupRules?: readonly string[];
+  readonly DeviceRequests?: readonly DeviceRequest[];
+  readonly VolumeDriver?: string;
+  readonly Isolation?: string;
+  /** Of the past: the kernel has no such limit any more. */
+  readonly KernelMemory?: number;
+  readonly KernelMemoryTCP?: number;
+  /** Windows has these; Linux discards or refuses them. */
+  readonly CpuCount?: number;
+  readonly CpuPercent?: number;
+  readonly IOMaximumIOps?: number;
+  readonly IOMaximumBandwidth?: number;
   readonly Runtime?: string;
   readonly MaskedPaths?: readonly string[];
   readonly ReadonlyPaths?: readonly string[];
@@ -110,7 +143,14 @@ export interface HostConfig {
 /** What can be changed after a container's creation. */
 export type ContainerLimits = Pick<
   HostConfig,
+  | "BlkioDeviceReadBps"
+  | "BlkioDeviceReadIOps"
+  | "BlkioDeviceWriteBps"
+  | "BlkioDeviceWriteIOps"
   | "BlkioWeight"
+  | "BlkioWeightDevice"
+  | "CpuRealtimePeriod"
+  | "CpuRealtimeRuntime"
   | "CpuShares"
   | "NanoCpus"
   | "CpuPeriod"

@@ -1,15 +1,15 @@
 import { isIP } from "node:net";
-import { availableParallelism } from "node:os";
 import { posix } from "node:path";
 import { SlipwayError } from "@slipway/base";
+import { parseDeviceRule } from "@slipway/runtime";
 import { signalNumber } from "@slipway/sys";
 import type { ContainerConfig, HostConfig } from "./faces.ts";
+import { checkLimits } from "./limits.ts";
 import { parseLogConfig } from "./log-config.ts";
 import { parseNetworkMode } from "./network-mode.ts";
 import { readRestartPolicy } from "./restart-policy.ts";
 
-const MEBIBYTE = 1024 * 1024;
-const DEFAULT_SHM = 64 * MEBIBYTE;
+const DEFAULT_SHM = 64 * 1024 * 1024;
 
 /** What was left open, decided as Docker does. `cgroupVersion` decides whether a container sees all cgroups. */
 export function completeHostConfig(given: HostConfig, cgroupVersion: 1 | 2): HostConfig {
@@ -39,16 +39,10 @@ export function checkHostConfig(given: HostConfig): void {
   }
   parseLogConfig(given.LogConfig, undefined);
   checkLimits(given, { update: false });
+  checkWindows(given);
+  checkDevices(given);
   checkNames(given);
   checkModes(given);
-}
-
-/** The numbers alone. An update may give swap without memory: the memory limit was given before. */
-export function checkLimits(given: HostConfig, { update }: { readonly update: boolean }): void {
-  readRestartPolicy(given.RestartPolicy);
-  checkMemory(given, update);
-  checkCpu(given);
-  checkNumbers(given);
 }
 
 export function checkConfig(config: ContainerConfig): void {
@@ -77,57 +71,28 @@ function refuse(message: string, hint?: string): never {
   throw new SlipwayError("invalid", message, hint === undefined ? {} : { hint });
 }
 
-function checkMemory(given: HostConfig, update: boolean): void {
-  const { Memory: memory = 0, MemorySwap: swap = 0, MemoryReservation: reservation = 0 } = given;
-  if (memory !== 0 && memory < 6 * MEBIBYTE) refuse("Minimum memory limit allowed is 6MB");
-  if (memory > 0 && swap > 0 && swap < memory) {
-    refuse("Minimum memoryswap limit should be larger than memory limit, see usage");
+function checkDevices(given: HostConfig): void {
+  for (const device of given.Devices ?? []) {
+    if (!/^[rwm]*$/.test(device.CgroupPermissions)) refuse(`invalid device mode: ${device.CgroupPermissions}`);
+    if (!posix.isAbsolute(device.PathOnHost)) refuse(`invalid device path: ${device.PathOnHost}`);
   }
-  if (memory === 0 && swap > 0 && !update)
-    refuse("You should always set the Memory limit when using Memoryswap limit, see usage");
-  if (reservation > 0 && reservation < 6 * MEBIBYTE) refuse("Minimum memory reservation allowed is 6MB");
-  if (memory > 0 && reservation > 0 && memory < reservation) {
-    refuse("Minimum memory limit can not be less than memory reservation limit, see usage");
-  }
-  const swappiness = given.MemorySwappiness;
-  if (swappiness !== undefined && swappiness !== -1 && !(swappiness >= 0 && swappiness <= 100)) {
-    refuse(`Invalid value: ${swappiness}, valid memory swappiness range is 0-100`);
+  for (const rule of given.DeviceCgroupRules ?? []) parseDeviceRule(rule);
+  for (const { Driver, Capabilities } of given.DeviceRequests ?? []) {
+    const capabilities = `[${Capabilities.map((set) => `[${set.join(" ")}]`).join(" ")}]`;
+    refuse(
+      `could not select device driver ${JSON.stringify(Driver)} with capabilities: ${capabilities}`,
+      "This engine has no drivers for GPUs or CDI devices; pass device nodes with --device.",
+    );
   }
 }
 
-function checkCpu(given: HostConfig): void {
-  const { NanoCpus: nano = 0, CpuPeriod: period = 0, CpuQuota: quota = 0 } = given;
-  const cpus = availableParallelism();
-  if (nano > 0 && period > 0) refuse("Conflicting options: Nano CPUs and CPU Period cannot both be set");
-  if (nano > 0 && quota > 0) refuse("Conflicting options: Nano CPUs and CPU Quota cannot both be set");
-  if (nano < 0 || nano > cpus * 1e9) {
-    refuse(`range of CPUs is from 0.01 to ${cpus}.00, as there are only ${cpus} CPUs available`);
+/** What only Windows has. Docker's client sends 0 and "default" for nothing. */
+function checkWindows(given: HostConfig): void {
+  if (given.Isolation && given.Isolation !== "default") {
+    refuse(`invalid isolation (${given.Isolation}): linux only supports 'default'`);
   }
-  if (period !== 0 && (period < 1000 || period > 1_000_000)) {
-    refuse("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
-  }
-  if (quota > 0 && quota < 1000) refuse("CPU cfs quota can not be less than 1ms (i.e. 1000)");
-  if ((given.CpuShares ?? 0) < 0) refuse(`shares must be a positive number: ${given.CpuShares}`);
-  for (const [name, list] of [
-    ["cpus", given.CpusetCpus],
-    ["mems", given.CpusetMems],
-  ] as const) {
-    if (list && !/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(list)) refuse(`Invalid value ${list} for cpuset ${name}`);
-  }
-}
-
-function checkNumbers(given: HostConfig): void {
-  if ((given.ShmSize ?? 0) < 0) refuse("SHM size can not be less than 0");
-  const weight = given.BlkioWeight ?? 0;
-  if (weight !== 0 && (weight < 10 || weight > 1000)) refuse("Range of blkio weight is from 10 to 1000");
-  const adjustment = given.OomScoreAdj ?? 0;
-  if (!(adjustment >= -1000 && adjustment <= 1000)) {
-    refuse(`Invalid value ${adjustment}, range for oom score adj is [-1000, 1000]`);
-  }
-  for (const limit of given.Ulimits ?? []) {
-    if (limit.Hard !== -1 && (limit.Soft > limit.Hard || limit.Soft === -1)) {
-      refuse(`ulimit soft limit must be less than or equal to hard limit: ${limit.Soft} > ${limit.Hard}`);
-    }
+  if (given.IOMaximumBandwidth || given.IOMaximumIOps) {
+    refuse("invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps");
   }
 }
 
@@ -140,10 +105,6 @@ function checkNames(given: HostConfig): void {
   for (const server of given.Dns ?? []) if (isIP(server) === 0) refuse(`${server} is not an IP address`);
   for (const word of [...(given.DnsSearch ?? []), ...(given.DnsOptions ?? [])]) {
     if (/[\s\0]/.test(word)) refuse(`invalid word for resolv.conf: ${JSON.stringify(word)}`);
-  }
-  for (const device of given.Devices ?? []) {
-    if (!/^[rwm]*$/.test(device.CgroupPermissions)) refuse(`invalid device mode: ${device.CgroupPermissions}`);
-    if (!posix.isAbsolute(device.PathOnHost)) refuse(`invalid device path: ${device.PathOnHost}`);
   }
   if (Object.keys(given.StorageOpt ?? {}).length > 0) {
     refuse("--storage-opt is supported only for overlay over xfs with 'pquota' mount option");

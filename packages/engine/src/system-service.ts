@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { availableParallelism, hostname, release, totalmem } from "node:os";
+import type { CgroupAbilities } from "@slipway/runtime";
 import type { Image, Store } from "@slipway/store";
 import type { ContainerService } from "./container-service.ts";
 import type { ContainerListItem } from "./container-view.ts";
@@ -22,6 +23,7 @@ export interface SystemInfo {
   readonly architecture: string;
   readonly cgroupVersion: 1 | 2;
   readonly cgroupDriver: string;
+  readonly abilities: CgroupAbilities;
   readonly runtime: { readonly name: string; readonly path: string; readonly version: string };
   readonly securityOptions: readonly string[];
   readonly warnings: readonly string[];
@@ -37,6 +39,7 @@ export interface SystemDependencies<CacheEntry> {
   readonly cacheUsage: () => Promise<readonly CacheEntry[]>;
   readonly id: string;
   readonly cgroupVersion: 1 | 2;
+  readonly abilities: CgroupAbilities;
   readonly version: { readonly version: string; readonly gitCommit: string; readonly buildTime: string };
   readonly runtime: SystemInfo["runtime"];
   readonly debug: boolean;
@@ -70,7 +73,7 @@ export class SystemService<CacheEntry> {
   }
 
   async info(): Promise<SystemInfo> {
-    const { store, containers, cgroupVersion, runtime, debug, id } = this.#deps;
+    const { store, containers, cgroupVersion, abilities, runtime, debug, id } = this.#deps;
     const counts = containers.counts();
     return {
       id,
@@ -85,9 +88,10 @@ export class SystemService<CacheEntry> {
       architecture: process.arch === "arm64" ? "aarch64" : "x86_64",
       cgroupVersion,
       cgroupDriver: "cgroupfs",
+      abilities,
       runtime,
       securityOptions: ["name=seccomp,profile=builtin", ...(cgroupVersion === 2 ? ["name=cgroupns"] : [])],
-      warnings: [],
+      warnings: limitWarnings(abilities, cgroupVersion),
       debug,
     };
   }
@@ -133,6 +137,27 @@ export class SystemService<CacheEntry> {
     checkFilters(options.filters, EVENT_FILTERS);
     return this.#deps.events.read(options);
   }
+}
+
+/** What `docker info` closes with; moby's daemon/info_unix.go has the words. */
+function limitWarnings(can: CgroupAbilities, version: 1 | 2): string[] {
+  const lacks: readonly (readonly [able: boolean, what: string])[] = [
+    [can.memory, "memory limit"],
+    [can.swap, "swap limit"],
+    [version === 2 || can.oomKillDisable, "oom kill disable"],
+    [can.cpuQuota, "cpu cfs quota"],
+    [can.cpuQuota, "cpu cfs period"],
+    [can.cpuShares, "cpu shares"],
+    [can.cpuset, "cpuset"],
+    [can.pids, "pids limit"],
+    [can.blockWeight, "blkio weight"],
+    [can.blockWeightDevice, "blkio weight_device"],
+    [can.blockReadBps, "blkio throttle.read_bps_device"],
+    [can.blockWriteBps, "blkio throttle.write_bps_device"],
+    [can.blockReadIops, "blkio throttle.read_iops_device"],
+    [can.blockWriteIops, "blkio throttle.write_iops_device"],
+  ];
+  return lacks.flatMap(([able, what]) => (able ? [] : [`WARNING: No ${what} support`]));
 }
 
 /** Bytes of an image's layers that other images have too. */

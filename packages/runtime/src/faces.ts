@@ -17,7 +17,22 @@ export interface Resources {
   readonly cpusetCpus?: string;
   readonly cpusetMems?: string;
   readonly pidsLimit?: number;
+  readonly cpuRealtimePeriod?: number;
+  readonly cpuRealtimeRuntime?: number;
   readonly blkioWeight?: number;
+  readonly blkioWeightDevices?: readonly BlockLimit[];
+  /** Bytes a second. */
+  readonly blkioReadBps?: readonly BlockLimit[];
+  readonly blkioWriteBps?: readonly BlockLimit[];
+  /** Operations a second. */
+  readonly blkioReadIops?: readonly BlockLimit[];
+  readonly blkioWriteIops?: readonly BlockLimit[];
+}
+
+/** A limit of one block device of the host, by its path. */
+export interface BlockLimit {
+  readonly path: string;
+  readonly value: number;
 }
 
 export interface Mount {
@@ -59,6 +74,8 @@ export interface SpecInput {
   readonly domainname?: string;
   readonly mounts: readonly Mount[];
   readonly devices: readonly Device[];
+  /** `c 1:3 rwm`, where `*` stands for all numbers and `a` for both kinds. */
+  readonly deviceRules?: readonly string[];
   readonly capAdd: readonly string[];
   readonly capDrop: readonly string[];
   readonly privileged: boolean;
@@ -80,7 +97,8 @@ export interface SpecInput {
   };
   /** Bytes of /dev/shm. */
   readonly shmSize: number;
-  readonly init: boolean;
+  /** The program on the host that becomes the container's first process; see `installInit`. */
+  readonly init?: string;
   readonly oomScoreAdj?: number;
   /** Applied only where the kernel has AppArmor enabled. */
   readonly apparmorProfile?: string;

@@ -21,8 +21,17 @@ export function specDevices(input: SpecInput): { readonly nodes: SpecDevice[]; r
   const pairs = input.devices.flatMap(deviceAndRule);
   return {
     nodes: pairs.map((pair) => pair.node),
-    rules: [...DEFAULT_RULES, ...pairs.map((pair) => pair.rule)],
+    rules: [...DEFAULT_RULES, ...pairs.map((pair) => pair.rule), ...(input.deviceRules ?? []).map(parseDeviceRule)],
   };
+}
+
+/** Reads `c 1:3 rwm`. Throws `invalid` as Docker words it. */
+export function parseDeviceRule(text: string): DeviceRule {
+  const match = /^([acb]) ([0-9]+|\*):([0-9]+|\*) ([rwm]{1,3})$/.exec(text);
+  if (match === null) throw new SlipwayError("invalid", `invalid device cgroup rule format: '${text}'`);
+  const [, type = "a", major = "*", minor = "*", access = "rwm"] = match;
+  const number = (name: "major" | "minor", value: string) => (value === "*" ? {} : { [name]: Number(value) });
+  return { allow: true, type, ...number("major", major), ...number("minor", minor), access };
 }
 
 interface DevicePair {

@@ -72,5 +72,20 @@ export interface SpecResources {
   readonly memory?: Readonly<Record<string, number | boolean>>;
   readonly cpu?: Readonly<Record<string, number | string>>;
   readonly pids?: { readonly limit: number };
-  readonly blockIO?: { readonly weight: number };
+  readonly blockIO?: SpecBlockIo;
+}
+
+export interface SpecThrottle {
+  readonly major: number;
+  readonly minor: number;
+  readonly rate: number;
+}
+
+export interface SpecBlockIo {
+  readonly weight?: number;
+  readonly weightDevice?: readonly { readonly major: number; readonly minor: number; readonly weight: number }[];
+  readonly throttleReadBpsDevice?: readonly SpecThrottle[];
+  readonly throttleWriteBpsDevice?: readonly SpecThrottle[];
+  readonly throttleReadIOPSDevice?: readonly SpecThrottle[];
+  readonly throttleWriteIOPSDevice?: readonly SpecThrottle[];
 }

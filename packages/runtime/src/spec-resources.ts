@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import type { Resources } from "./faces.ts";
+import { specBlockIo } from "./spec-block-io.ts";
 import type { DeviceRule, SpecResources } from "./spec-document.ts";
 
 /** Microseconds; the period that `--cpus` is expressed in. */
@@ -15,12 +16,13 @@ const UNIFIED_HIERARCHY = "/sys/fs/cgroup/cgroup.controllers";
 export function specResources(resources: Resources, devices: readonly DeviceRule[]): SpecResources {
   const memory = memoryOf(resources);
   const cpu = cpuOf(resources);
+  const blockIO = specBlockIo(resources);
   return {
     devices,
     ...(Object.keys(memory).length === 0 ? {} : { memory }),
     ...(Object.keys(cpu).length === 0 ? {} : { cpu }),
     ...(resources.pidsLimit === undefined || resources.pidsLimit === 0 ? {} : { pids: { limit: resources.pidsLimit } }),
-    ...(resources.blkioWeight ? { blockIO: { weight: resources.blkioWeight } } : {}),
+    ...(blockIO === undefined ? {} : { blockIO }),
   };
 }
 
@@ -48,6 +50,8 @@ function cpuOf(resources: Resources): Record<string, number | string> {
     if (resources.cpuPeriod) cpu.period = resources.cpuPeriod;
     if (resources.cpuQuota) cpu.quota = resources.cpuQuota;
   }
+  if (resources.cpuRealtimePeriod) cpu.realtimePeriod = resources.cpuRealtimePeriod;
+  if (resources.cpuRealtimeRuntime) cpu.realtimeRuntime = resources.cpuRealtimeRuntime;
   if (resources.cpusetCpus) cpu.cpus = resources.cpusetCpus;
   if (resources.cpusetMems) cpu.mems = resources.cpusetMems;
   return cpu;

@@ -164,10 +164,25 @@ describe("a specification", () => {
     });
   });
 
+  test("adds rules for devices to those of every container", () => {
+    const { devices } = build({ deviceRules: ["c 10:200 rw", "a *:* m", "b 8:* r"] }).linux.resources;
+    expect(devices.slice(-3)).toEqual([
+      { allow: true, type: "c", major: 10, minor: 200, access: "rw" },
+      { allow: true, type: "a", access: "m" },
+      { allow: true, type: "b", major: 8, access: "r" },
+    ]);
+    expect(() => build({ deviceRules: ["c 1 rwm"] })).toThrow("invalid device cgroup rule format: 'c 1 rwm'");
+  });
+
+  test("has real-time where it is asked for", () => {
+    const resources = { cpuRealtimePeriod: 1_000_000, cpuRealtimeRuntime: 5_000 };
+    expect(build({ resources }).linux.resources.cpu).toEqual({ realtimePeriod: 1_000_000, realtimeRuntime: 5_000 });
+  });
+
   test("starts an init when asked", () => {
-    const { process: first, mounts } = build({ init: true });
+    const { process: first, mounts } = build({ init: "/usr/init" });
     expect(first.args).toEqual(["/sbin/docker-init", "--", "true"]);
-    expect(mounts.at(-1)).toMatchObject({ destination: "/sbin/docker-init", type: "bind" });
+    expect(mounts.at(-1)).toMatchObject({ destination: "/sbin/docker-init", type: "bind", source: "/usr/init" });
   });
 
   test("writes no limit as the number that runtimes understand", () => {

@@ -12,17 +12,15 @@ import { specResources } from "./spec-resources.ts";
 
 const OCI_VERSION = "1.0.2";
 const INIT_PATH = "/sbin/docker-init";
-const INIT_PROGRAMS = ["docker-init", "tini-static", "tini", "catatonit"];
 
 /**
  * The OCI runtime specification of a container. Throws `invalid` for what the user asked wrongly (a capability, a device,
- * a profile, an rlimit above the host's) and `unavailable` when `init` is asked for and no init program is installed.
+ * a profile, an rlimit above the host's).
  */
 export function buildSpec(input: SpecInput): RuntimeSpec {
   const capabilities = chooseCapabilities({ ...input, available: boundingSet() });
   const { nodes, rules } = specDevices(input);
-  const init = input.init ? findInit() : undefined;
-  const withInit: SpecInput = init === undefined ? input : initInput(input, init);
+  const withInit: SpecInput = input.init === undefined ? input : initInput(input, input.init);
   const seccomp = input.privileged
     ? undefined
     : resolveSeccomp(input.seccomp, { architecture: process.arch, capabilities, x32: supportsX32() });
@@ -124,16 +122,6 @@ function initInput(input: SpecInput, program: string): SpecInput {
     args: [INIT_PATH, "--", ...input.args],
     mounts: [...input.mounts, { type: "bind", source: program, target: INIT_PATH, options: ["bind", "ro"] }],
   };
-}
-
-function findInit(): string {
-  for (const name of INIT_PROGRAMS) {
-    const path = Bun.which(name);
-    if (path !== null) return path;
-  }
-  throw new SlipwayError("unavailable", "no init program is installed, and --init needs one", {
-    hint: "Install it: apt-get install tini",
-  });
 }
 
 /** The capabilities that this process could pass on, from CapBnd of proc_pid_status(5). */

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { errorCode, type SlipwayError } from "@slipway/base";
 import { Cgroup } from "./cgroup.ts";
 import type { SpecInput } from "./faces.ts";
+import { installInit } from "./init/install-init.ts";
 import { removeSteps, runStep } from "./step.ts";
 import { makeRoot, specOf } from "./trial.fixture.ts";
 
@@ -139,8 +140,34 @@ describe("inside", () => {
     expect(stdout).toContain(" 1024 ");
   });
 
-  test("an init collects orphans", async () => {
-    expect((await shell("cat /proc/1/comm", { init: true })).stdout).toBe("docker-init\n");
+  describe("with an init", () => {
+    const init = installInit(join(directory, "init"));
+
+    test("it is the first process, and passes the exit code on", async () => {
+      expect((await shell("cat /proc/1/comm", { init })).stdout).toBe("docker-init\n");
+      expect(await shell("exit 7", { init })).toMatchObject({ exitCode: 7 });
+      expect(await shell("kill -9 $$", { init })).toMatchObject({ exitCode: 137 });
+    });
+
+    test("orphans are collected", async () => {
+      // The middle process ends at once: its child belongs to the first process then, and is a zombie until collected.
+      const script = "(sleep 0.01 &) ; sleep 0.2; ps -o stat,comm | grep -c '^Z' || true";
+      expect((await shell(script, { init })).stdout).toBe("0\n");
+    });
+
+    test("signals to it reach the program", async () => {
+      const script = "trap 'echo got; exit 5' TERM; kill -TERM 1; while :; do sleep 0.01; done";
+      expect(await shell(script, { init })).toMatchObject({ stdout: "got\n", exitCode: 5 });
+    });
+
+    test("a program that is not there is 127, one that cannot be run 126", async () => {
+      expect(await step(["/nonesuch"], { init })).toMatchObject({ exitCode: 127 });
+      expect(await step(["/proc/self/environ"], { init })).toMatchObject({ exitCode: 126 });
+    });
+
+    test("names are looked for in the container's PATH", async () => {
+      expect(await step(["echo", "found"], { init })).toMatchObject({ stdout: "found\n", exitCode: 0 });
+    });
   });
 
   test("the network's low ports are free for everybody", async () => {

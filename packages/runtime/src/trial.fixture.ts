@@ -62,7 +62,6 @@ export function specOf(
     cgroupParent: "/slipway-trial",
     namespaces: { network: "private", ipc: "private", pid: "private", uts: "private", cgroup: "private" },
     shmSize: 64 * 1024 * 1024,
-    init: false,
     annotations: {},
     ...over,
   };

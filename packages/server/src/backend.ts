@@ -16,7 +16,7 @@ import type {
 } from "@slipway/engine";
 import type { CreateNetwork, NetworkInfo } from "@slipway/network";
 import type { HistoryEntry, ImageId, RunConfig } from "@slipway/oci";
-import type { LogQuery, LogRecord, StdioSession } from "@slipway/runtime";
+import type { CgroupAbilities, LogQuery, LogRecord, StdioSession } from "@slipway/runtime";
 import type { Image } from "@slipway/store";
 
 /** Query filters as the API sends them: each name with the values that are allowed. */
@@ -237,6 +237,7 @@ export interface SystemInfo {
   readonly architecture: string;
   readonly cgroupVersion: 1 | 2;
   readonly cgroupDriver: string;
+  readonly abilities: CgroupAbilities;
   readonly runtime: { readonly name: string; readonly path: string; readonly version: string };
   readonly securityOptions: readonly string[];
   readonly warnings: readonly string[];

@@ -260,7 +260,6 @@ function specOf({ session, operation }: ExecStep, { id, writable, network, mount
     resources: {},
     namespaces: { network: network.namespace, ipc: "private", pid: "private", uts: "private", cgroup: "private" },
     shmSize: operation.shmSize,
-    init: false,
     annotations: {},
   };
 }

@@ -4,18 +4,7 @@ import { present } from "./present.ts";
 import { readMounts } from "./read-mounts.ts";
 
 /** Fields that the engine has nothing for: a container that asks for them is refused rather than run without them. */
-const UNSUPPORTED = [
-  "BlkioDeviceReadBps",
-  "BlkioDeviceReadIOps",
-  "BlkioDeviceWriteBps",
-  "BlkioDeviceWriteIOps",
-  "BlkioWeightDevice",
-  "Cgroup",
-  "CpuRealtimePeriod",
-  "CpuRealtimeRuntime",
-  "DeviceCgroupRules",
-  "DeviceRequests",
-];
+const UNSUPPORTED = ["Cgroup"];
 
 /** `HostConfig` of a create request. Throws `invalid` that names the field, `not-implemented` for unsupported ones. */
 export function readHostConfig(reader: JsonReader): HostConfig {
@@ -49,6 +38,7 @@ function lists(reader: JsonReader) {
     ExtraHosts: list("ExtraHosts"),
     Links: list("Links"),
     GroupAdd: list("GroupAdd"),
+    DeviceCgroupRules: list("DeviceCgroupRules"),
     MaskedPaths: list("MaskedPaths"),
     ReadonlyPaths: list("ReadonlyPaths"),
   };
@@ -70,6 +60,8 @@ function words(reader: JsonReader) {
     CpusetCpus: word("CpusetCpus"),
     CpusetMems: word("CpusetMems"),
     Runtime: word("Runtime"),
+    VolumeDriver: word("VolumeDriver"),
+    Isolation: word("Isolation"),
   };
 }
 
@@ -96,6 +88,14 @@ function numbers(reader: JsonReader) {
     CpuQuota: limit("CpuQuota"),
     PidsLimit: limit("PidsLimit"),
     BlkioWeight: limit("BlkioWeight"),
+    CpuRealtimePeriod: limit("CpuRealtimePeriod"),
+    CpuRealtimeRuntime: limit("CpuRealtimeRuntime"),
+    KernelMemory: limit("KernelMemory"),
+    KernelMemoryTCP: limit("KernelMemoryTCP"),
+    CpuCount: limit("CpuCount"),
+    CpuPercent: limit("CpuPercent"),
+    IOMaximumIOps: limit("IOMaximumIOps"),
+    IOMaximumBandwidth: limit("IOMaximumBandwidth"),
   };
 }
 
@@ -122,6 +122,8 @@ function structures(reader: JsonReader) {
     RestartPolicy: readRestartPolicy(reader.field("RestartPolicy")),
     Ulimits: reader.field("Ulimits").optional()?.array().map(readUlimit),
     Devices: reader.field("Devices").optional()?.array().map(readDevice),
+    ...blockIo(reader),
+    DeviceRequests: readDeviceRequests(reader.field("DeviceRequests")),
     LogConfig: readLogConfig(reader.field("LogConfig")),
     ConsoleSize: readConsoleSize(reader.field("ConsoleSize")),
   };
@@ -168,6 +170,38 @@ function readDevice(reader: JsonReader) {
     PathInContainer: reader.field("PathInContainer").optionalString() || reader.field("PathOnHost").string(),
     CgroupPermissions: reader.field("CgroupPermissions").optionalString() || "rwm",
   };
+}
+
+function blockIo(reader: JsonReader) {
+  const devices = <T>(name: string, read: (device: JsonReader) => T): T[] | undefined => {
+    const list = reader.field(name).optional()?.array().map(read);
+    return list?.length === 0 ? undefined : list;
+  };
+  const path = (device: JsonReader) => device.field("Path").string();
+  const rates = (name: string) =>
+    devices(name, (device) => ({ Path: path(device), Rate: device.field("Rate").natural() }));
+  return {
+    BlkioWeightDevice: devices("BlkioWeightDevice", (device) => ({
+      Path: path(device),
+      Weight: device.field("Weight").natural(),
+    })),
+    BlkioDeviceReadBps: rates("BlkioDeviceReadBps"),
+    BlkioDeviceWriteBps: rates("BlkioDeviceWriteBps"),
+    BlkioDeviceReadIOps: rates("BlkioDeviceReadIOps"),
+    BlkioDeviceWriteIOps: rates("BlkioDeviceWriteIOps"),
+  };
+}
+
+function readDeviceRequests(reader: JsonReader): HostConfig["DeviceRequests"] | undefined {
+  const requests = reader.optional()?.array() ?? [];
+  if (requests.length === 0) return undefined;
+  return requests.map((request) => ({
+    Driver: request.field("Driver").optionalString() ?? "",
+    Count: request.field("Count").optionalNumber() ?? 0,
+    DeviceIDs: request.field("DeviceIDs").optional()?.strings() ?? [],
+    Capabilities: (request.field("Capabilities").optional()?.array() ?? []).map((set) => set.strings()),
+    Options: request.field("Options").stringMap(),
+  }));
 }
 
 function readLogConfig(reader: JsonReader): HostConfig["LogConfig"] | undefined {

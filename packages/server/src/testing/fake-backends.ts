@@ -1,6 +1,7 @@
 import { SlipwayError } from "@slipway/base";
 import type { Digest, ImageId } from "@slipway/oci";
 import type { StdioSession } from "@slipway/runtime";
+import { readCgroupAbilities } from "@slipway/runtime";
 import type { Backends, Container, ContainerListItem, SystemInfo } from "../backend.ts";
 
 /** Backends for tests of the protocol: every method refuses unless a test gives it. */
@@ -42,6 +43,7 @@ const someInfo: SystemInfo = {
   architecture: "amd64",
   cgroupVersion: 1,
   cgroupDriver: "cgroupfs",
+  abilities: readCgroupAbilities("/nonexistent"),
   runtime: { name: "runc", path: "/usr/sbin/runc", version: "1.1.5" },
   securityOptions: [],
   warnings: [],

@@ -1,0 +1,33 @@
+/** Written by scripts/make-init.ts from init.c: the program for each `process.arch`, gzipped, in base64. */
+export const INIT_PROGRAMS: Readonly<Record<string, string>> = {
+  x64: [
+    "H4sIAAAAAAACA6VVbWgbZRx/Ls11XbqaFLpah+KtHHRf2niyD30dudLO5+SU6bIpa2vNkrQNaxO9PKeZyHozK/RpuO+CfhM/6QdBHJnaJt17YSArOPyk",
+    "RZSmpnTFqqxzy/n8LxdNyxDBB+753//t93/lbnpQPeriOFQ5LnQEAVdAAZsPOPIV/m8TJutENezmkdu2rVJVeZTpF46yQpGvTMCvlj1ZR57dH9hB6xzz",
+    "Cq34vfQzidSi/34cN4TpKk7/tFkY5eC9JC0bvc2I8Ni6XPx9UFoelPJZSCnnYpeXvyKfxPRX+YQcPIHpw+P4/PqsFyE106bSlbm6C0uk1dj26y2OYw/z",
+    "URk+3fDyaxsQzMoXv8P09lc8H0A4w+GZPGkzOo/pTxopTtabjZQrqPuMVA3WPUbK3ae7sfkqj9OLdcXbyo1rJcuysPmuOCsvALS0JBu9++xkF4u/DUpL",
+    "/XPu+gt5sre3m/AKk91VzIG9LtxnsRzfPiXlla5F0hCYO1wTmD28B3LZkP54YWaJePqvD+yb9Svmm5yUx1xpcM7tHph11zIT3LWY3CyXo9JNuxKcvrdF",
+    "vOwukVp2r+uPq7TQb/TWI9LwvDlczyn02trrkOr5q9CdoRF5WB6RX7siv6LQbfmk3b3j2Bz14fT6BM4858MZP3Riv9HZDtVz7VC9C0H1oy043YP0g7lW",
+    "1rHCEOsA5GJ3dxXGwtkjvOPlpSWVdUaQFx5jEqbGVBUFSNkkYotK78tfwwTlL2Fv8I0BsWXPn9/k2HCYJwBmOwGtsYKGqVtkKXlnumEtMr1idspWlTC9",
+    "Dx4Mn0XD8nwzE1+yMWlQfAaCHSrH2PoEJJ0qvZttcNQBnGkSIfYhzl4mwIXQbVXQC74gQnRAbAIlNoNiU9ZnGzuZAwILgiu4gNIksjpZKSoteXnFJGs+",
+    "TH8ovPzQsnIy65pCFwutjMGZnsIBRpX0dklvzA1BQz1gNM1wigdy02Cb3t4ifO5T0G08YLpzdjeh3yzR1Up75EsGNDN3BATmsIjn+9ibkr5lyfNQm7wA",
+    "psXxs3dyHwDURwxq99Sk5eLnuMstkoiUryzYKqscY/o9pgWV/mKv2gOywgYx/S3O9B1k48EzVspXWQF7I2H2y+Xu2KKbMJkWZ4rXGUKjLhY/zDBgetl7",
+    "8Wr6x2lSa74H+eP3MeVvsfauvQPbOpM/d9EZiQ10r/ixX09q/slEODTpPx2Ld5cvkLEXFEmEz0S19lg8RrqFeEJ4Q0uMa6EpYTz2VjTuQUNH5aCsClVW",
+    "I0I0FQ0LSBgLxSajkW7hxYSQ1MMTwhhjhYQmRGJaNEwS2lnPPzbHotpULJmMJeJCJBqPRSOenYHHEtoZx9gD3zPLOagjOZEkGgmdRh0kmiKoQ0tEQiSE",
+    "Ouz7f5/6qm81qvovFBz+KfdOe26Xf6Mje9bh4YtYpmX+M/Ro/wp9wnmvQbv+E/yu/wN6NF/tW33yjv/T6N/z/wtWf2jWIAcAAA==",
+  ].join(""),
+  arm64: [
+    "H4sIAAAAAAACA6VVX2hbVRj/zj03XUyra3FbIxZ66+aLzBZlxawoubFziAyZ7vokuqZJulzWJuYmk7oKvdmcqH3ZnQNhL7YMweRFO1pKZdAGYQqyl6vM",
+    "Bx9MUzarnUpFsFG76+8kt20SFQQPnPP9+33f+b7vfHDGnzpyWGKMNpdEcySkFVIrsurqB5q2INAFiOP0kFzBeqh2qXU04PoFtvzZ1tlUZw/VUa+L9lK9",
+    "33M3M9Em+u+r1aVFTtZpoosrnPJFzvJLXMqXOM8vczkvk2kj+leL/PiNEuwcshqPBCaJeoUthE1e015znPaITFYZ1Edq+Ttgv0esIvflGakHw5x6W6Qz",
+    "thPZ/wVyPF/kd+WvKXusjTHKbeB+GT5vcJpd7SdrP5kXfvSYz5OIrw8EmId6PeAL8VgguEKpfX719JRMGvOS1UWeieCfwbUPd5AmAbOPaFfwKqWWiLRl",
+    "3FHiO1CPr1LH5P2m/Rnyw9NY34BmkVdQZakCIy0rg5dZKix4L/ijLMUE3wJeYakpxMu2gv+VUngF7c1dZJFClu3GuwH6AejXoIX4YCCsPxB4EvICSatZ",
+    "x9HOcZpBztaI/mAgzNiEyLVfHwzsjVdxx4lW3wZuO+fmrZwvOc57nQdoGj3XOr00Lfu1T0LIrchb8qInqPWAuPs2en4N/biCHBh8b4FujKk5t+8T4g03",
+    "xuZzPwN3E1v0nbxq+ZYntK4ymhHvFJyp9o7JVT4LHpiDmNjejwbIKjK1DOwsxuY8XdxjjSE3kaeYC1FTF/Zis2mPQE/vmxeWL8OnPPdL6SzemFXnpTgu",
+    "5Yqtph1t9JVM20S9L0P/E/LrJFpT7qbZWoyoS73XtF8ARgFf+rQaV9gLkojNc4uI7YzLOWfcg92Ue6bhHhHD3G3ah6AvdtL8clrMH2xn3qnYJrlpPwFb",
+    "qZ/VxRZxHxP6y9t3VuqB/hHoC5jHIt+Zn2phE0HIoseVPrW2W8IuetcDuoA37PKgr8I22m49BN3STtOuzVH0sAP6c8AIeens9p1Km2nvFnmIHh2ita4m",
+    "0iq5wra3Wt8FU0EPjtF8s5idVpomzJbo53VO2reMVrN3HK14TJ2X/GSESGqjx5/+sut19V2i7KXJDl6+jdlZwMwtkpvnVb9FokbkKWa9ovP6rT/A//C7",
+    "49bit3678/d5uA7MVEd/uVB25hprXAb+c9grua072hK/J7+JUdDXddh6TqWNnuFkJDzcM6gn+qqH0IGhaDJyMmY8rCf0TJ+SSCqvGMkTRnhEOaG/Gkv4",
+    "6MXDIS10RKlBvaTERmMRhZShsD4ci/YpzyaV9KlIXBmCqCQNJaobsUgmabzm28YcjRkjejqtJxNKNJbQY1Ff/cVDSeOkC/ahTdVF3el4OmNkwoPUnYmN",
+    "ZqjbSEbDmTB1V87/vZpr/gqq+ZdWXHlSrsc3iNTm+j/qym95VJdW5Y8b8KyB3ufynBr/qcb/6Z/lWt+6X9L17/yX+zfXX7MC0DGgBwAA",
+  ].join(""),
+};
