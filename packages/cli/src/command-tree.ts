@@ -250,6 +250,17 @@ export const TREE: GroupEntry = group("slipway", "Build, run and understand cont
     "Show the versions of client and engine",
     async () => (await import("./commands/system/version.ts")).version,
   ),
+  entry(
+    "completion",
+    "Print the script that completes command lines in a shell",
+    async () => (await import("./commands/completion.ts")).completion,
+  ),
+  entry(
+    "__complete",
+    "Complete a command line (called by the shells' scripts)",
+    async () => (await import("./commands/completion.ts")).completeWords,
+    { hidden: true },
+  ),
   entry("daemon", "Run the engine", async () => (await import("./commands/system/daemon.ts")).daemon),
   entry(
     "supervisor",

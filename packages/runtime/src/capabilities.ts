@@ -45,7 +45,8 @@ const NAMES = [
   "CHECKPOINT_RESTORE",
 ] as const;
 
-const ALL: readonly string[] = NAMES.map((name) => `CAP_${name}`);
+/** All of them, as `CAP_CHOWN`. */
+export const ALL_CAPABILITIES: readonly string[] = NAMES.map((name) => `CAP_${name}`);
 
 /** What a container may do unless it asks for more or less; the same set as Docker's. */
 export const DEFAULT_CAPABILITIES: readonly string[] = [
@@ -78,12 +79,16 @@ export interface CapabilityChoice {
  * Throws `invalid` for a name that no kernel knows and for one that this process itself lacks.
  */
 export function chooseCapabilities(choice: CapabilityChoice): string[] {
-  const has = (name: string) => ((choice.available >> BigInt(ALL.indexOf(name))) & 1n) === 1n;
+  const has = (name: string) => ((choice.available >> BigInt(ALL_CAPABILITIES.indexOf(name))) & 1n) === 1n;
   // ALL means all that can be given: inside another container not everything is there.
-  if (choice.privileged) return ALL.filter(has);
+  if (choice.privileged) return ALL_CAPABILITIES.filter(has);
   const add = choice.capAdd.map(normalize);
   const drop = choice.capDrop.map(normalize);
-  const base = add.includes("ALL") ? ALL.filter(has) : drop.includes("ALL") ? [] : DEFAULT_CAPABILITIES.filter(has);
+  const base = add.includes("ALL")
+    ? ALL_CAPABILITIES.filter(has)
+    : drop.includes("ALL")
+      ? []
+      : DEFAULT_CAPABILITIES.filter(has);
   const named = add.filter((name) => name !== "ALL");
   for (const name of named) {
     if (has(name)) continue;
@@ -92,14 +97,14 @@ export function chooseCapabilities(choice: CapabilityChoice): string[] {
     });
   }
   const chosen = new Set([...base.filter((name) => !drop.includes(name)), ...named]);
-  return ALL.filter((name) => chosen.has(name));
+  return ALL_CAPABILITIES.filter((name) => chosen.has(name));
 }
 
 function normalize(name: string): string {
   const upper = name.toUpperCase();
   if (upper === "ALL") return upper;
   const full = upper.startsWith("CAP_") ? upper : `CAP_${upper}`;
-  if (!ALL.includes(full)) {
+  if (!ALL_CAPABILITIES.includes(full)) {
     throw new SlipwayError("invalid", `invalid capability: "${name}"`, {
       hint: "capabilities(7) lists the names; they may be written with or without CAP_.",
     });
