@@ -114,3 +114,25 @@ test("system prune removes what stopped and what has no name, and nothing else",
   expect(await engine.ok("ps", "-aq")).toBe("");
   expect(await engine.ok("run", "--rm", "--network", "none", "app:1")).toBe("x");
 });
+
+test("image diff tells which files differ between two images, and by how much", async () => {
+  const files = {
+    Dockerfile: `FROM ${BASE}\nCOPY data /data\n`,
+    "data/kept": "same",
+    "data/text": "old",
+    "data/old": "x",
+  };
+  await engine.ok("build", "-q", "-t", "diffed:1", engine.context(files));
+  const { "data/old": _, ...rest } = files;
+  const context = engine.context({ ...rest, "data/text": "newer", "data/new": "n" });
+  await engine.ok("build", "-q", "-t", "diffed:2", context);
+  expect(await engine.slipway(["image", "diff", "diffed:1", "diffed:2"])).toEqual({
+    code: 0,
+    stdout: "A /data/new\t1B\nD /data/old\t1B\nC /data/text\t3B -> 5B\n",
+    stderr: "1 added (+1B), 1 changed (+2B), 1 removed (-1B): +2B in all\n",
+  });
+  expect(await engine.ok("image", "diff", "-q", "diffed:2", "diffed:2")).toBe("");
+  const unknown = await engine.slipway(["image", "diff", "diffed:1", "difed:2"]);
+  expect(unknown).toMatchObject({ code: 1, stdout: "" });
+  expect(unknown.stderr).toContain("No such image: difed:2");
+});

@@ -275,6 +275,11 @@ export const TREE: GroupEntry = group("slipway", "Build, run and understand cont
   ]),
   group("image", "Manage images", [
     ...IMAGE.map(({ inGroup }) => inGroup),
+    entry(
+      "diff",
+      "Show files that differ between two images",
+      async () => (await import("./commands/image/diff.ts")).imageDiff,
+    ),
     inspectOf("image"),
     pruneOf("image", "Remove images that nothing needs"),
     ...LATER_AT_IMAGE,

@@ -10,7 +10,7 @@ import {
   type Reference,
   withDefaultTag,
 } from "@slipway/oci";
-import type { Image, Lease, Store } from "@slipway/store";
+import type { Image, Lease, RootChange, Store } from "@slipway/store";
 import type { EventLog } from "./event-log.ts";
 import { booleanFilter, checkFilters, type Filters } from "./filters.ts";
 import { applyChanges } from "./image-changes.ts";
@@ -76,6 +76,22 @@ export class ImageService {
     const top = items.at(-1);
     if (top !== undefined) items[items.length - 1] = { ...top, id: image.id, tags: image.names.map(familiarReference) };
     return items.reverse();
+  }
+
+  /** What differs between the files of two images. Throws `not-found` at once, `conflict` if one is removed meanwhile. */
+  diff(before: string, after: string, options: { readonly signal: AbortSignal }): AsyncIterable<RootChange> {
+    const { images } = this.#deps.store;
+    return this.#compare(images.resolve(before), images.resolve(after), options.signal);
+  }
+
+  async *#compare(before: Image, after: Image, signal: AbortSignal): AsyncGenerator<RootChange> {
+    const { images, layers } = this.#deps.store;
+    yield* layers.compare(before.layers.at(-1), after.layers.at(-1), signal);
+    // Trees that went while they were read look like files that were removed.
+    for (const { id } of [before, after]) {
+      if (images.get(id) === undefined)
+        throw new SlipwayError("conflict", `image ${id} was removed while it was compared`);
+    }
   }
 
   /** Throws `invalid` for names that cannot be. */

@@ -17,7 +17,7 @@ import type {
 import type { CreateNetwork, NetworkInfo } from "@slipway/network";
 import type { HistoryEntry, ImageId, RunConfig } from "@slipway/oci";
 import type { CgroupAbilities, LogQuery, LogRecord, StdioSession } from "@slipway/runtime";
-import type { Image } from "@slipway/store";
+import type { Image, RootChange } from "@slipway/store";
 
 /** Query filters as the API sends them: each name with the values that are allowed. */
 export type Filters = Readonly<Record<string, readonly string[]>>;
@@ -156,6 +156,8 @@ export interface ImageBackend {
   }): Promise<{ readonly image: Image; readonly containers: number }[]>;
   inspect(nameOrId: string): Promise<Image>;
   history(nameOrId: string): Promise<ImageHistoryItem[]>;
+  /** What differs between the files of two images. Throws `not-found` at once. */
+  diff(before: string, after: string, options: { readonly signal: AbortSignal }): AsyncIterable<RootChange>;
   tag(nameOrId: string, repository: string, tag: string | undefined): Promise<void>;
   remove(
     nameOrId: string,
@@ -295,6 +297,7 @@ export type {
   LogQuery,
   LogRecord,
   NetworkInfo,
+  RootChange,
   StatsSample,
   StdioSession,
   Volume,

@@ -19,6 +19,7 @@ import { imageRoutes } from "./routes/images.ts";
 import { networkRoutes } from "./routes/networks.ts";
 import { refusedRoutes } from "./routes/refused.ts";
 import { slipwayBuildRoutes } from "./routes/slipway-build.ts";
+import { slipwayImageRoutes } from "./routes/slipway-images.ts";
 import { systemRoutes } from "./routes/system.ts";
 import { volumeRoutes } from "./routes/volumes.ts";
 
@@ -71,6 +72,7 @@ function createRouter(backends: Backends): Router {
     networkRoutes(backends),
     buildRoutes(backends),
     slipwayBuildRoutes(backends),
+    slipwayImageRoutes(backends),
     refusedRoutes(),
   ]);
 }

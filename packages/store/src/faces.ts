@@ -170,6 +170,8 @@ export interface LayerStore {
   tarIndex(chainId: ChainId, signal?: AbortSignal): Promise<TarIndex | undefined>;
   /** The merged root file system, read without mounting anything. Makes missing trees. `undefined` is an empty root. */
   view(chainId: ChainId | undefined, signal?: AbortSignal): Promise<RootView>;
+  /** What differs between two root file systems, parents before what is in them. Makes missing trees. */
+  compare(before: ChainId | undefined, after: ChainId | undefined, signal?: AbortSignal): AsyncIterable<RootChange>;
 
   prepare(parent: ChainId | undefined, lease: Lease, options?: PrepareOptions): Promise<WritableLayer>;
   /** A writable that was prepared with `persistent`, also by an earlier process. */
@@ -305,6 +307,19 @@ export interface RootView {
   /** A small file, following links inside the root, or undefined. Throws `exhausted` above `limit` bytes (1 MiB). */
   readFile(path: string, limit?: number): Uint8Array | undefined;
   xattrs(entry: RootEntry): ReadonlyMap<string, Uint8Array>;
+}
+
+/** A difference between two root file systems. */
+export interface RootChange {
+  readonly path: string;
+  readonly kind: "added" | "changed" | "removed";
+  /** What it is now, or what it was. */
+  readonly entry: RootEntry["kind"];
+  /** Of what changed: which of its sides. Times never count. */
+  readonly what: readonly ("kind" | "content" | "mode" | "owner")[];
+  /** Bytes of the file; 0 for everything else. */
+  readonly before: number;
+  readonly after: number;
 }
 
 // Images --------------------------------------------------------------------------------------------------------------

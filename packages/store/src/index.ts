@@ -21,6 +21,7 @@ export type {
   PrepareOptions,
   PutImageOptions,
   Root,
+  RootChange,
   RootEntry,
   RootView,
   SaveOptions,

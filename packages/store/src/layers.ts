@@ -3,6 +3,7 @@ import { SlipwayError } from "@slipway/base";
 import { type ChainId, chainIdOf, type DiffId, type Digest } from "@slipway/oci";
 import type { Blobs } from "./blobs.ts";
 import { type TarSummary, writeTar } from "./canonical-tar.ts";
+import { compareRoots } from "./compare-roots.ts";
 import { sniffFile } from "./decompress.ts";
 import type {
   CommitOptions,
@@ -88,6 +89,12 @@ export class Layers implements LayerStore {
 
   view(chainId: ChainId | undefined, signal?: AbortSignal): Promise<RootView> {
     return this.#trees.view(chainId, signal);
+  }
+
+  async *compare(before: ChainId | undefined, after: ChainId | undefined, signal?: AbortSignal) {
+    const views = await Promise.all([before, after].map((chainId) => this.#trees.view(chainId, signal)));
+    const [old, now] = views;
+    if (old !== undefined && now !== undefined) yield* compareRoots(old, now, signal);
   }
 
   async prepare(parent: ChainId | undefined, lease: Lease, options: PrepareOptions = {}): Promise<WritableLayer> {

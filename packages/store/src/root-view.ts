@@ -32,7 +32,7 @@ export class MergedView implements RootView {
   lstat(path: string): RootEntry | undefined {
     const { parent, name } = this.#locate(path);
     if (parent === undefined) return undefined;
-    return name === "" ? this.#rootEntry() : this.#child(parent, name);
+    return name === "" ? this.#rootEntry() : childIn(parent, name);
   }
 
   resolve(path: string, follow = true): string {
@@ -74,17 +74,7 @@ export class MergedView implements RootView {
     const resolved = this.resolve(path);
     const directories = this.#merged(resolved);
     if (directories === undefined) throw new SlipwayError("not-found", `${path}: no such directory`);
-    const names = new Map<string, boolean>();
-    for (const directory of directories) {
-      walkDirectory(directory, (item) => {
-        if (!names.has(item.name)) {
-          const hidden = item.kind === "char" && item.stat() && isWhiteout(item.full());
-          names.set(item.name, !hidden);
-        }
-        return "skip";
-      });
-    }
-    return [...names].flatMap(([name, shown]) => (shown ? [name] : [])).sort(compareBytewise);
+    return namesIn(directories);
   }
 
   readFile(path: string, limit = FILE_LIMIT): Uint8Array | undefined {
@@ -115,17 +105,7 @@ export class MergedView implements RootView {
 
   #childOf(names: readonly string[], name: string): RootEntry | undefined {
     const parent = this.#merged(`/${names.join("/")}`);
-    return parent && this.#child(parent, name);
-  }
-
-  #child(parent: readonly string[], name: string): RootEntry | undefined {
-    for (const directory of parent) {
-      const hostPath = `${directory}/${name}`;
-      const stat = lstatNs(hostPath);
-      if (stat === undefined) continue;
-      return isWhiteout(stat) ? undefined : entryOf(stat, hostPath);
-    }
-    return undefined;
+    return parent && childIn(parent, name);
   }
 
   /** The host directories that make up a directory of the root, topmost first; undefined if it is none. `path` has no links. */
@@ -135,14 +115,20 @@ export class MergedView implements RootView {
     if (known !== undefined) return known;
     const slash = path.lastIndexOf("/");
     const parent = this.#merged(path.slice(0, slash) || "/");
-    const merged = parent && this.#merge(parent, path.slice(slash + 1));
+    const merged = parent && this.descend(parent, path.slice(slash + 1));
     if (merged === undefined) return undefined;
     if (this.#directories.size >= MOST_CACHED) this.#directories.clear();
     this.#directories.set(path, merged);
     return merged;
   }
 
-  #merge(parent: readonly string[], name: string): readonly string[] | undefined {
+  /** The host directories of the root itself. */
+  get top(): readonly string[] {
+    return this.#lowers;
+  }
+
+  /** Those of a directory in a directory that `parent` makes up. */
+  descend(parent: readonly string[], name: string): readonly string[] | undefined {
     const merged: string[] = [];
     for (const directory of parent) {
       const hostPath = `${directory}/${name}`;
@@ -155,6 +141,32 @@ export class MergedView implements RootView {
     }
     return merged.length === 0 ? undefined : merged;
   }
+}
+
+/** Names in the directory that these host directories make up, sorted bytewise. */
+export function namesIn(directories: readonly string[]): string[] {
+  const names = new Map<string, boolean>();
+  for (const directory of directories) {
+    walkDirectory(directory, (item) => {
+      if (!names.has(item.name)) {
+        const hidden = item.kind === "char" && item.stat() && isWhiteout(item.full());
+        names.set(item.name, !hidden);
+      }
+      return "skip";
+    });
+  }
+  return [...names].flatMap(([name, shown]) => (shown ? [name] : [])).sort(compareBytewise);
+}
+
+/** What a name in that directory is; undefined if nothing, or if a whiteout hides it. */
+export function childIn(directories: readonly string[], name: string): RootEntry | undefined {
+  for (const directory of directories) {
+    const hostPath = `${directory}/${name}`;
+    const stat = lstatNs(hostPath);
+    if (stat === undefined) continue;
+    return isWhiteout(stat) ? undefined : entryOf(stat, hostPath);
+  }
+  return undefined;
 }
 
 function isWhiteout(stat: FileStat): boolean {
