@@ -328,6 +328,9 @@ export const TREE: GroupEntry = group("slipway", "Build, run and understand cont
       { hidden: true },
     ),
   ]),
+  group("registry", "Run a registry", [
+    entry("serve", "Serve a registry", async () => (await import("./commands/registry/serve.ts")).serve),
+  ]),
   group("context", "Manage contexts", [
     contextCommand("create", "Create a context"),
     contextCommand("export", "Write a context to a tar archive"),
