@@ -7,6 +7,7 @@ import { type ContainerEntry, exitEvent } from "./container-index.ts";
 import { isAlive, next } from "./container-life.ts";
 import { publishNetworkEvent } from "./networks/network-events.ts";
 import { readRestartPolicy, restartDelay, restartsAfter } from "./restart-policy.ts";
+import { releaseMounts } from "./runtime-mounts.ts";
 
 /**
  * Undoes a start: what runtime and supervisor keep, network, mount, bundle. Again does nothing. It never fails: what is
@@ -26,6 +27,7 @@ export async function tearDown(context: ContainerContext, entry: ContainerEntry)
   ]);
   announceNetworks(context, entry, "disconnect");
   entry.endpoints = [];
+  await attempt("releasing the mounts", () => releaseMounts(context, entry));
   await attempt("unmounting the root", () => unmountRoot(context, entry));
   await attempt("removing the bundle", () => rm(context.paths.bundle(entry.id), { recursive: true, force: true }));
 }

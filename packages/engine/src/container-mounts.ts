@@ -1,14 +1,12 @@
-import { existsSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
-import { errnoOf, isError, randomId, type Scope, SlipwayError } from "@slipway/base";
+import { existsSync } from "node:fs";
+import { randomId, type Scope, SlipwayError } from "@slipway/base";
 import type { ChainId } from "@slipway/oci";
-import type { Mount } from "@slipway/runtime";
-import { resolveInRoot } from "@slipway/sys";
 import type { ContainerContext } from "./container-context.ts";
 import type { DecidedMount } from "./container-table.ts";
 import { copyUp } from "./copy-up.ts";
 import type { ContainerConfig, HostConfig, Volume } from "./faces.ts";
 import { type MountRequest, requestedMounts } from "./mount-spec.ts";
+import { missingSource } from "./runtime-mounts.ts";
 
 type Context = Pick<ContainerContext, "volumes" | "store" | "index">;
 
@@ -20,7 +18,10 @@ export async function decideMounts(context: Context, wanted: WantedMounts): Prom
   const inherited = inheritedMounts(context, wanted.hostConfig.VolumesFrom ?? []);
   const own = requestedMounts(wanted.hostConfig);
   // Everything that can be wrong is found out before anything is made.
-  for (const request of own) if (request.kind === "bind") checkSource(request);
+  for (const request of own) {
+    if (request.kind === "bind") checkSource(request);
+    if (request.kind === "image") context.store.images.resolve(request.image);
+  }
   const decided = new Map(inherited.map((mount) => [mount.destination, mount]));
   for (const request of own) decided.set(request.destination, await decide(context, request, wanted));
   for (const path of Object.keys(wanted.config.Volumes ?? {})) {
@@ -53,7 +54,7 @@ function inheritedMounts(context: Context, sources: readonly string[]): DecidedM
     if (!["ro", "rw", "z", "Z"].includes(mode)) throw new SlipwayError("invalid", `invalid mode: ${mode}`);
     const { mounts } = context.index.resolve(name).definition;
     return mounts
-      .filter((mount) => mount.type !== "tmpfs")
+      .filter((mount) => mount.type === "bind" || mount.type === "volume")
       .map(({ anonymous: _, ...mount }) => ({ ...mount, readWrite: mount.readWrite && mode !== "ro" }));
   });
 }
@@ -75,7 +76,25 @@ async function decide(context: Context, request: MountRequest, wanted: WantedMou
       };
     case "volume":
       return decideVolume(context, request, wanted);
+    case "image":
+      return decideImage(context, request);
   }
+}
+
+/** The image stays as long as the container does. Throws `not-found`. */
+function decideImage(context: Context, request: MountRequest & { kind: "image" }): DecidedMount {
+  const image = context.store.images.resolve(request.image);
+  return {
+    type: "image",
+    source: request.image,
+    destination: request.destination,
+    mode: "",
+    readWrite: false,
+    propagation: "rprivate",
+    options: ["rbind"],
+    imageId: image.id,
+    ...(request.subpath === undefined ? {} : { subpath: request.subpath }),
+  };
 }
 
 function checkSource(request: MountRequest & { kind: "bind" }): void {
@@ -92,17 +111,8 @@ function decideBind(request: MountRequest & { kind: "bind" }): DecidedMount {
     propagation: request.propagation,
     options: [request.recursive ? "rbind" : "bind"],
     createSource: request.createSource,
+    ...(request.recursiveReadOnly === undefined ? {} : { recursiveReadOnly: request.recursiveReadOnly }),
   };
-}
-
-function missingSource(source: string): SlipwayError {
-  return new SlipwayError(
-    "invalid",
-    `invalid mount config for type "bind": bind source path does not exist: ${source}`,
-    {
-      hint: "Create it first; only -v makes a missing directory.",
-    },
-  );
 }
 
 async function decideVolume(
@@ -122,12 +132,18 @@ async function decideVolume(
   }
   const volume: Volume =
     request.name === undefined
-      ? await volumes.createAnonymous(name, labels)
+      ? await volumes.createAnonymous(name, { labels, options, driver })
       : await volumes.create({ name, labels, options, driver });
   if (request.copyUp && top !== undefined) {
-    await volumes.whileLocked(volume.name, async () => {
-      await copyUp(await store.layers.view(top), request.destination, volume.mountpoint);
-    });
+    const holder = `copy-up ${randomId()}`;
+    await volumes.acquire(volume.name, holder);
+    try {
+      await volumes.whileLocked(volume.name, async () => {
+        await copyUp(await store.layers.view(top), request.destination, volume.mountpoint);
+      });
+    } finally {
+      await volumes.release(volume.name, holder);
+    }
   }
   return {
     type: "volume",
@@ -142,49 +158,4 @@ async function decideVolume(
     ...(request.subpath === undefined ? {} : { subpath: request.subpath }),
     ...(request.name === undefined ? { anonymous: true } : {}),
   };
-}
-
-/** The mounts for the runtime, with every source there. Throws `invalid` for a source that has gone since. */
-export function runtimeMounts(mounts: readonly DecidedMount[]): Mount[] {
-  return mounts.map((mount) => {
-    const access = mount.readWrite ? "rw" : "ro";
-    if (mount.type === "tmpfs") {
-      return { type: "tmpfs", source: "tmpfs", target: mount.destination, options: [...mount.options, access] };
-    }
-    const propagation = mount.propagation === "" ? "rprivate" : mount.propagation;
-    return {
-      type: "bind",
-      source: sourceOf(mount),
-      target: mount.destination,
-      options: [...mount.options, access, propagation],
-    };
-  });
-}
-
-function sourceOf(mount: DecidedMount): string {
-  if (mount.type === "volume") {
-    // Whoever can write to the volume can put links there: they are followed inside it, never out.
-    return mount.subpath === undefined ? mount.source : insideVolume(mount.source, mount.subpath);
-  }
-  if (existsSync(mount.source)) return mount.source;
-  if (mount.createSource !== true) throw missingSource(mount.source);
-  try {
-    mkdirSync(mount.source, { recursive: true, mode: 0o755 });
-  } catch (error) {
-    throw new SlipwayError("invalid", `error while creating mount source path '${mount.source}': ${errnoOf(error)}`, {
-      cause: error,
-    });
-  }
-  return mount.source;
-}
-
-function insideVolume(root: string, subpath: string): string {
-  try {
-    return resolveInRoot(root, subpath);
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT" || isError(error)) throw error;
-    throw new SlipwayError("invalid", `cannot access path ${join(root, subpath)}: it does not exist in the volume`, {
-      cause: error,
-    });
-  }
 }

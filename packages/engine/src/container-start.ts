@@ -15,12 +15,12 @@ import { announceNetworks, isVolatile, removeEntry, tearDown } from "./container
 import { type EtcFiles, etcFilesOf, etcMounts, hostGateway, makeBundle, writeEtcFiles } from "./container-files.ts";
 import type { ContainerEntry } from "./container-index.ts";
 import { next } from "./container-life.ts";
-import { runtimeMounts } from "./container-mounts.ts";
 import { namespaceOf, specInput, userInRoot } from "./container-spec.ts";
 import { parseLogConfig } from "./log-config.ts";
 import { parseNetworkMode } from "./network-mode.ts";
 import { type Connection, connectContainer, runningContainer } from "./networks/container-connection.ts";
 import { linkedEnvironment, linkedHosts, tellLinkers } from "./networks/default-links.ts";
+import { prepareMounts } from "./runtime-mounts.ts";
 
 /** A start that fails for a reason without an exit code of its own, as Docker counts it. */
 const START_FAILED = 128;
@@ -94,7 +94,7 @@ async function prepareBundle(
   const rootPath = await mountRoot(context, entry);
   makeBundle(context.paths, id);
   const user = userInRoot(rootPath, config.User ?? "", hostConfig.GroupAdd ?? []);
-  const mounts = runtimeMounts(definition.mounts);
+  const mounts = await prepareMounts(context, entry);
   const network = await connecting;
   entry.endpoints = network.endpoints;
   const files = etcFiles(context, entry, network);

@@ -8,12 +8,16 @@ import { parseNetworkMode } from "./network-mode.ts";
 export interface DecidedMount extends ContainerMount {
   /** Mount options of a tmpfs; `bind` without submounts for a bind that is not recursive. */
   readonly options: readonly string[];
-  /** The request asked for a directory inside the volume. */
+  /** The request asked for a directory inside the volume or image. */
   readonly subpath?: string;
   /** Made by `-v` when it is missing at a start. */
   readonly createSource?: boolean;
   /** Removed with the container when its volumes are. */
   readonly anonymous?: boolean;
+  /** Of a mount of type `image`. */
+  readonly imageId?: ImageId;
+  /** Whether read-only counts for the mounts below the source too: where the kernel can, always, or never. */
+  readonly recursiveReadOnly?: "forced" | "never";
   /** From `Tmpfs`, which inspect does not list among the mounts. */
   readonly hidden?: boolean;
 }

@@ -129,7 +129,9 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
     usersOf: (id) =>
       index
         .all()
-        .filter(({ definition }) => definition.imageId === id)
+        .filter(
+          ({ definition }) => definition.imageId === id || definition.mounts.some(({ imageId }) => imageId === id),
+        )
         .map((entry) => ({ id: entry.id, running: isAlive(entry.state.status) })),
     now,
   });
@@ -170,7 +172,10 @@ function mountsVolume(
 /** Images of containers stay, named or not. */
 function* containerRoots(index: ContainerIndex): Generator<Root> {
   for (const entry of index.all()) {
-    yield { kind: "image", id: entry.definition.imageId, reason: `container ${entry.name}` };
+    const reason = `container ${entry.name}`;
+    yield { kind: "image", id: entry.definition.imageId, reason };
+    for (const { imageId } of entry.definition.mounts)
+      if (imageId !== undefined) yield { kind: "image", id: imageId, reason };
   }
 }
 

@@ -31,6 +31,10 @@ export interface MountPoint {
     readonly Propagation?: string;
     readonly NonRecursive?: boolean;
     readonly CreateMountpoint?: boolean;
+    /** Read-only without the mounts below the source. */
+    readonly ReadOnlyNonRecursive?: boolean;
+    /** Read-only with the mounts below the source, or an error. */
+    readonly ReadOnlyForceRecursive?: boolean;
   };
   readonly VolumeOptions?: {
     readonly NoCopy?: boolean;
@@ -38,7 +42,13 @@ export interface MountPoint {
     readonly DriverConfig?: { readonly Name?: string; readonly Options?: Readonly<Record<string, string>> };
     readonly Subpath?: string;
   };
-  readonly TmpfsOptions?: { readonly SizeBytes?: number; readonly Mode?: number };
+  readonly TmpfsOptions?: {
+    readonly SizeBytes?: number;
+    readonly Mode?: number;
+    /** Each a name, or a name and a value. */
+    readonly Options?: readonly (readonly string[])[];
+  };
+  readonly ImageOptions?: { readonly Subpath?: string };
 }
 
 /** Bytes or operations a second of one block device of the host. */
@@ -221,7 +231,7 @@ export interface ContainerState {
 }
 
 export interface ContainerMount {
-  readonly type: "bind" | "volume" | "tmpfs";
+  readonly type: "bind" | "volume" | "tmpfs" | "image";
   readonly name?: string;
   readonly source: string;
   readonly destination: string;

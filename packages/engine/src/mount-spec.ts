@@ -15,6 +15,15 @@ export type MountRequest =
       readonly recursive: boolean;
       /** `-v` makes a missing source, `--mount` refuses it. */
       readonly createSource: boolean;
+      readonly recursiveReadOnly?: "forced" | "never";
+    }
+  | {
+      readonly kind: "image";
+      /** As the user named it. */
+      readonly image: string;
+      readonly destination: string;
+      readonly readOnly: true;
+      readonly subpath?: string;
     }
   | {
       readonly kind: "volume";
@@ -153,10 +162,10 @@ export function parseMountPoint(mount: MountPoint): MountRequest {
       if ((mount.Source ?? "") !== "") throw refuse("field Source must not be specified");
       return { kind: "tmpfs", destination, readOnly, options: tmpfsOptions(mount.TmpfsOptions ?? {}, refuse) };
     case "image":
-      throw new SlipwayError("not-implemented", "mounts of type 'image' are not supported yet");
+      return { ...imageOf(mount, refuse), destination };
     default:
       throw new SlipwayError("invalid", `mount type unknown: "${String(mount.Type)}"`, {
-        hint: "Use bind, volume or tmpfs.",
+        hint: "Use bind, volume, tmpfs or image.",
       });
   }
 }
@@ -179,7 +188,45 @@ function bindOf(mount: MountPoint, refuse: Refuse): Omit<MountRequest & { kind: 
     propagation,
     recursive: mount.BindOptions?.NonRecursive !== true,
     createSource: mount.BindOptions?.CreateMountpoint === true,
+    ...recursionOf(mount, propagation, refuse),
   };
+}
+
+function recursionOf(
+  mount: MountPoint,
+  propagation: string,
+  refuse: Refuse,
+): { readonly recursiveReadOnly?: "forced" | "never" } {
+  const { NonRecursive, ReadOnlyNonRecursive, ReadOnlyForceRecursive } = mount.BindOptions ?? {};
+  if (ReadOnlyNonRecursive === true) {
+    if (mount.ReadOnly !== true) throw refuse("mount source must be read-only for ReadOnlyNonRecursive");
+    if (ReadOnlyForceRecursive === true) {
+      throw refuse("ReadOnlyForceRecursive and ReadOnlyNonRecursive are mutually exclusive");
+    }
+    return { recursiveReadOnly: "never" };
+  }
+  if (ReadOnlyForceRecursive !== true) return {};
+  if (mount.ReadOnly !== true) throw refuse("mount source must be read-only for ReadOnlyForceRecursive");
+  if (NonRecursive === true) throw refuse("ReadOnlyForceRecursive conflicts with NonRecursive");
+  if (propagation !== "rprivate") throw refuse("ReadOnlyForceRecursive requires Propagation to be rprivate");
+  return { recursiveReadOnly: "forced" };
+}
+
+function imageOf(mount: MountPoint, refuse: Refuse): Omit<MountRequest & { kind: "image" }, "destination"> {
+  const image = mount.Source ?? "";
+  if (image === "") throw refuse("field Source must not be empty");
+  for (const field of ["BindOptions", "VolumeOptions", "TmpfsOptions"] as const) {
+    if (mount[field] !== undefined) throw refuse(`field ${field} must not be specified`);
+  }
+  const subpath = mount.ImageOptions?.Subpath ?? "";
+  checkSubpath(subpath, "image", refuse);
+  return { kind: "image", image, readOnly: true, ...(subpath === "" ? {} : { subpath }) };
+}
+
+function checkSubpath(subpath: string, what: string, refuse: Refuse): void {
+  if (posix.isAbsolute(subpath) || posix.normalize(subpath).split("/")[0] === ".." || subpath.includes("\0")) {
+    throw refuse(`subpath must be a relative path within the ${what}`);
+  }
 }
 
 function volumeOf(mount: MountPoint, destination: string, refuse: Refuse): MountRequest & { kind: "volume" } {
@@ -190,9 +237,7 @@ function volumeOf(mount: MountPoint, destination: string, refuse: Refuse): Mount
   const subpath = options?.Subpath;
   if (subpath !== undefined && subpath !== "") {
     if (name === undefined) throw refuse("must not set Subpath when using anonymous volumes");
-    if (posix.isAbsolute(subpath) || posix.normalize(subpath).startsWith("..")) {
-      throw refuse("subpath must be a relative path within the volume");
-    }
+    checkSubpath(subpath, "volume", refuse);
   }
   return {
     ...anonymousVolume(destination),
@@ -215,7 +260,16 @@ function tmpfsOptions(options: NonNullable<MountPoint["TmpfsOptions"]>, refuse: 
     ...(size ? [`size=${size}`] : []),
     // Docker's API sends the permission bits as a plain number.
     ...(mode ? [`mode=${mode.toString(8)}`] : []),
+    ...(options.Options ?? []).map((pair) => {
+      const word = pair.join("=");
+      if (pair.length < 1 || pair.length > 2 || !isTmpfsOption(word)) throw refuse(`invalid tmpfs option "${word}"`);
+      return word;
+    }),
   ];
+}
+
+function isTmpfsOption(word: string): boolean {
+  return TMPFS_FLAGS.includes(word) || PROPAGATIONS.includes(word) || TMPFS_VALUES.test(word);
 }
 
 const TMPFS_FLAGS = [
@@ -239,7 +293,7 @@ export function parseTmpfs(destination: string, text: string): MountRequest {
   const path = checkDestination(destination, destination);
   const words = text === "" ? [] : text.split(",");
   for (const word of words) {
-    if (TMPFS_FLAGS.includes(word) || PROPAGATIONS.includes(word) || TMPFS_VALUES.test(word)) continue;
+    if (isTmpfsOption(word)) continue;
     throw new SlipwayError("invalid", `invalid tmpfs option "${word}"`, {
       hint: `Known: ${TMPFS_FLAGS.join(", ")}, size=, mode=, uid=, gid=, nr_inodes=.`,
     });
@@ -253,10 +307,15 @@ export function parseTmpfs(destination: string, text: string): MountRequest {
   };
 }
 
+/** `VolumeDriver` is for the volumes of `Binds`; each of `Mounts` names its own. */
+function withDriver(request: MountRequest, driver: string | undefined): MountRequest {
+  return request.kind === "volume" && driver ? { ...request, driver } : request;
+}
+
 /** All mounts that a container asks for itself, checked against each other. Throws `invalid`. */
 export function requestedMounts(hostConfig: HostConfig): MountRequest[] {
   const requests = [
-    ...(hostConfig.Binds ?? []).map(parseBind),
+    ...(hostConfig.Binds ?? []).map(parseBind).map((request) => withDriver(request, hostConfig.VolumeDriver)),
     ...(hostConfig.Mounts ?? []).map(parseMountPoint),
     ...Object.entries(hostConfig.Tmpfs ?? {}).map(([path, options]) => parseTmpfs(path, options)),
   ];

@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { SlipwayError } from "@slipway/base";
+import { randomId, SlipwayError } from "@slipway/base";
 import type { WritableLayer } from "@slipway/store";
 import {
   bindMount,
@@ -19,7 +19,7 @@ import {
 import type { ContainerContext } from "./container-context.ts";
 import type { ContainerEntry } from "./container-index.ts";
 import { isAlive } from "./container-life.ts";
-import { runtimeMounts } from "./container-mounts.ts";
+import { fileMounts } from "./runtime-mounts.ts";
 
 /** A container's files, held open. While it is open a stopped container does not start. */
 export interface OpenedRoot extends AsyncDisposable {
@@ -86,7 +86,9 @@ async function mountedRoot(
   const writable = writableOf(context, entry);
   const { lowers, upper, work, merged } = writable;
   const { userxattr } = context.store;
-  const binds = volumes ? runtimeMounts(entry.definition.mounts).filter(({ type }) => type === "bind") : [];
+  const holder = `files ${randomId()}`;
+  const held = volumes ? await acquireVolumes(context, entry, holder) : [];
+  const binds = volumes ? fileMounts(entry.definition.mounts) : [];
   // Missing mount points are made as a start makes them. Otherwise readers need no upper directory, and then the end of
   // the mount need not wait for the disk.
   if (write || binds.length > 0) mountOverlay({ lowers, upper, work, target: merged, userxattr });
@@ -95,19 +97,34 @@ async function mountedRoot(
   const close = async (): Promise<void> => {
     if (fd !== undefined) closeFd(fd);
     await unmountAll(merged);
+    for (const name of held) await context.volumes.release(name, holder);
     unlock();
   };
   try {
     fd = openPath(merged, O.DIRECTORY);
     for (const bind of binds.sort((a, b) => a.target.length - b.target.length)) {
-      bindInside(fd, bind.source, { target: bind.target, readonly: bind.options.includes("ro") });
+      bindInside(fd, bind.source, {
+        target: bind.target,
+        readonly: bind.options.some((option) => option === "ro" || option === "rro"),
+      });
     }
     return { fd, live: false, [Symbol.asyncDispose]: close };
   } catch (error) {
     if (fd !== undefined) closeFd(fd);
     await unmountAll(merged);
+    for (const name of held) await context.volumes.release(name, holder);
     throw error;
   }
+}
+
+async function acquireVolumes(context: ContainerContext, entry: ContainerEntry, holder: string): Promise<string[]> {
+  const held: string[] = [];
+  for (const { type, name } of entry.definition.mounts) {
+    if (type !== "volume" || name === undefined) continue;
+    await context.volumes.acquire(name, holder);
+    held.push(name);
+  }
+  return held;
 }
 
 /** The target is resolved inside the root: an image may have a link there that leads out. */

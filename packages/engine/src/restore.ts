@@ -33,6 +33,7 @@ export async function restoreContainers(
   const wasUp = new Set(index.all().flatMap(({ id, state }) => (isUp(state.status) ? [id] : [])));
   for (const entry of index.all()) reconcile(context, entry, alive.get(entry.id), ended.get(entry.id));
   const kept = new Set(index.all().flatMap(({ id, state }) => (isAlive(state.status) ? [id] : [])));
+  await context.volumes.restore((id) => kept.has(id));
   await networks.reconcile(kept);
   for (const entry of index.all()) {
     if (isAlive(entry.state.status)) notePause(context, entry);

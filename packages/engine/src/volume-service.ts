@@ -7,6 +7,7 @@ import type { EventLog } from "./event-log.ts";
 import type { Volume } from "./faces.ts";
 import { booleanFilter, checkFilters, type Filters, labelsMatch, matchesPattern, untilFilter } from "./filters.ts";
 import { checkVolumeName } from "./mount-spec.ts";
+import { checkLocalOptions, hasMount, isMountedVolume, mountLocal, unmountLocal } from "./volumes/local-mount.ts";
 
 export interface VolumeDependencies {
   readonly database: Database;
@@ -39,12 +40,14 @@ interface VolumeRow {
 const LIST_FILTERS = ["dangling", "driver", "label", "label!", "name", "scope"];
 const PRUNE_FILTERS = ["label", "label!", "all", "until"];
 
-/** Directories with names that outlive containers. */
+/** Directories with names that outlive containers; those with options are places where something else is mounted. */
 export class VolumeService {
   readonly #deps: VolumeDependencies;
   readonly #lock = new KeyedLock();
   /** Names that containers in the making need, with how many of them. */
   readonly #reserved = new Map<string, number>();
+  /** Who uses what is mounted at volumes with options. */
+  readonly #holders = new Map<string, Set<string>>();
 
   constructor(deps: VolumeDependencies) {
     this.#deps = deps;
@@ -68,16 +71,51 @@ export class VolumeService {
     const name = options.name === undefined || options.name === "" ? randomId() : options.name;
     checkVolumeName(name);
     const driver = options.driver || "local";
-    checkDriver(name, driver, options.options);
+    checkDriver(name, driver);
+    checkLocalOptions(name, options.options);
     return this.#lock.with(name, () => this.#obtain(name, { ...options, driver, anonymous: !options.name }));
   }
 
   /** A volume of its own for one container. */
-  createAnonymous(name: string, labels: Readonly<Record<string, string>>): Promise<Volume> {
+  createAnonymous(name: string, { labels, options, driver }: Required<Omit<CreateVolume, "name">>): Promise<Volume> {
+    checkDriver(name, driver);
+    checkLocalOptions(name, options);
     const marked = { "com.docker.volume.anonymous": "", ...labels };
-    return this.#lock.with(name, () =>
-      this.#obtain(name, { labels: marked, options: {}, driver: "local", anonymous: true }),
-    );
+    return this.#lock.with(name, () => this.#obtain(name, { labels: marked, options, driver, anonymous: true }));
+  }
+
+  /**
+   * Mounts what the volume's options name, with its first holder: a container's ID, or whoever looks into it. Throws the
+   * kernel's reason.
+   */
+  acquire(name: string, holder: string): Promise<void> {
+    return this.#lock.with(name, async () => {
+      const volume = this.find(name);
+      if (volume === undefined || !isMountedVolume(volume)) return;
+      const holders = this.#holders.get(name) ?? new Set();
+      if (holders.size === 0 && !hasMount(volume.mountpoint)) await mountLocal(volume);
+      this.#holders.set(name, holders.add(holder));
+    });
+  }
+
+  /** Unmounts it with the last holder. Again does nothing. */
+  release(name: string, holder: string): Promise<void> {
+    return this.#lock.with(name, () => {
+      const holders = this.#holders.get(name);
+      if (holders?.delete(holder) !== true || holders.size > 0) return;
+      this.#holders.delete(name);
+      const volume = this.find(name);
+      if (volume !== undefined) unmountLocal(volume.mountpoint);
+    });
+  }
+
+  /** After an engine's end by whatever: mounts of containers that ran on are held by them, the others are undone. */
+  async restore(isAlive: (containerId: string) => boolean): Promise<void> {
+    for (const volume of this.#all().filter(isMountedVolume)) {
+      const alive = this.#deps.usersOf(volume.name).filter(isAlive);
+      if (alive.length === 0) unmountLocal(volume.mountpoint);
+      else this.#holders.set(volume.name, new Set(alive));
+    }
   }
 
   /** Nobody removes the volume until the returned function is called. It need not exist yet. */
@@ -132,7 +170,7 @@ export class VolumeService {
     for (const volume of this.#all()) {
       if (!(all || volume.anonymous) || !labelsMatch(filters, volume.labels)) continue;
       if ((until !== undefined && volume.created > until) || this.#deps.usersOf(volume.name).length > 0) continue;
-      const bytes = await directorySize(volume.mountpoint);
+      const bytes = await ownBytes(volume);
       const gone = await this.#lock.with(volume.name, () => this.#dropUnused(volume.name));
       if (!gone) continue;
       removed.push(volume.name);
@@ -153,7 +191,7 @@ export class VolumeService {
     return Promise.all(
       this.#all().map(async (volume) => ({
         volume,
-        bytes: await directorySize(volume.mountpoint),
+        bytes: await ownBytes(volume),
         references: this.#deps.usersOf(volume.name).length,
       })),
     );
@@ -179,8 +217,14 @@ export class VolumeService {
   #obtain(name: string, options: CreateVolume & { readonly driver: string; readonly anonymous: boolean }): Volume {
     const existing = this.find(name);
     if (existing !== undefined) {
-      if (existing.driver === options.driver) return existing;
-      throw new SlipwayError("conflict", `volume ${name} exists with the driver ${existing.driver}`);
+      const asksForNothing = Object.keys(options.options).length === 0;
+      if (existing.driver === options.driver && (asksForNothing || isSame(existing.options, options.options))) {
+        return existing;
+      }
+      throw new SlipwayError(
+        "conflict",
+        `A volume named ${name} already exists with other options of the ${existing.driver} driver. Choose a different volume name.`,
+      );
     }
     const { database, root, now, events } = this.#deps;
     // Directory first: the table never names what is not on disk. A crash in between leaves an empty directory, and a
@@ -209,6 +253,9 @@ export class VolumeService {
 
   #drop(name: string): void {
     const { database, root, trash, events } = this.#deps;
+    // What is mounted there is not the volume's: it must not be deleted with it.
+    unmountLocal(join(root, name, "_data"));
+    this.#holders.delete(name);
     database.query("DELETE FROM engine_volumes WHERE name = ?").run(name);
     try {
       renameSync(join(root, name), join(trash, `volume-${name.slice(0, 64)}-${randomId().slice(0, 12)}`));
@@ -231,19 +278,21 @@ export class VolumeService {
   }
 }
 
-function checkDriver(name: string, driver: string, options: Readonly<Record<string, string>>): void {
-  if (driver !== "local") {
-    throw new SlipwayError(
-      "not-found",
-      `create ${name}: error looking up volume plugin ${driver}: plugin "${driver}" not found`,
-      {
-        hint: "Only the driver 'local' exists.",
-      },
-    );
-  }
-  if (Object.keys(options).length > 0) {
-    throw new SlipwayError("not-implemented", `create ${name}: options of the driver 'local' are not supported yet`, {
-      hint: "Use a bind mount instead.",
-    });
-  }
+/** What is mounted at a volume with options lies elsewhere. */
+async function ownBytes(volume: Volume): Promise<number> {
+  return isMountedVolume(volume) ? 0 : directorySize(volume.mountpoint);
+}
+
+function isSame(one: Readonly<Record<string, string>>, two: Readonly<Record<string, string>>): boolean {
+  const keys = Object.keys(one);
+  return keys.length === Object.keys(two).length && keys.every((key) => one[key] === two[key]);
+}
+
+function checkDriver(name: string, driver: string): void {
+  if (driver === "local") return;
+  throw new SlipwayError(
+    "not-found",
+    `create ${name}: error looking up volume plugin ${driver}: plugin "${driver}" not found`,
+    { hint: "Only the driver 'local' exists." },
+  );
 }

@@ -24,6 +24,7 @@ function readMount(reader: JsonReader): MountPoint {
       BindOptions: bindOptions(reader.field("BindOptions")),
       VolumeOptions: volumeOptions(reader.field("VolumeOptions")),
       TmpfsOptions: tmpfsOptions(reader.field("TmpfsOptions")),
+      ImageOptions: imageOptions(reader.field("ImageOptions")),
     }),
   };
 }
@@ -34,6 +35,8 @@ function bindOptions(reader: JsonReader): MountPoint["BindOptions"] {
     Propagation: reader.field("Propagation").optionalString(),
     NonRecursive: reader.field("NonRecursive").optionalBoolean(),
     CreateMountpoint: reader.field("CreateMountpoint").optionalBoolean(),
+    ReadOnlyNonRecursive: reader.field("ReadOnlyNonRecursive").optionalBoolean(),
+    ReadOnlyForceRecursive: reader.field("ReadOnlyForceRecursive").optionalBoolean(),
   });
 }
 
@@ -58,5 +61,15 @@ function tmpfsOptions(reader: JsonReader): MountPoint["TmpfsOptions"] {
   return present({
     SizeBytes: reader.field("SizeBytes").optionalNumber(),
     Mode: reader.field("Mode").optionalNumber(),
+    Options: reader
+      .field("Options")
+      .optional()
+      ?.array()
+      .map((pair) => pair.strings()),
   });
+}
+
+function imageOptions(reader: JsonReader): MountPoint["ImageOptions"] {
+  if (reader.optional() === undefined) return undefined;
+  return present({ Subpath: reader.field("Subpath").optionalString() || undefined });
 }

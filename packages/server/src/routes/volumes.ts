@@ -13,7 +13,9 @@ export function volumeRoutes({ volumes }: Backends): RouteTable {
     },
     "POST /volumes/create": (call) => create(call, volumes),
     "POST /volumes/prune": async (call) => {
-      const { removed, freedBytes } = await volumes.prune(call.query.filters());
+      const filters = call.query.filters();
+      // Before 1.42 named volumes went too.
+      const { removed, freedBytes } = await volumes.prune(call.version < 42 ? { all: ["true"], ...filters } : filters);
       return json(200, { VolumesDeleted: removed.length === 0 ? null : removed, SpaceReclaimed: freedBytes });
     },
     "GET /volumes/{name}": async (call) => json(200, volumeDocument(await volumes.inspect(call.parameter("name")))),
