@@ -10,14 +10,15 @@ import {
   isOurs,
   listLinks,
   ownBridges,
+  placeOf,
   removeLinks,
 } from "./bridge.ts";
 import type { EndpointTable } from "./endpoint-table.ts";
 import { Firewall } from "./firewall.ts";
 import { leaveForeignFirewalls, passForeignFirewalls } from "./foreign-firewall.ts";
-import { hostBlocks } from "./host-routes.ts";
+import { hostBlocks, hostRoutes } from "./host-routes.ts";
 import { blockOf } from "./ip-block.ts";
-import type { BridgePlace, Subnet } from "./ipv4.ts";
+import { type BridgePlace, formatAddress, type Subnet } from "./ipv4.ts";
 import type { NetworkRecord, NetworkTable } from "./network-table.ts";
 import type { SetElement } from "./nfnetlink.ts";
 import { setUp, withHairpin, withoutNeighbours } from "./rtnetlink.ts";
@@ -66,14 +67,24 @@ export class BridgeLife {
 
   #rules(): SetElement[] {
     const bridges = [...this.#bridges.values()].flatMap(({ rules }) => rules);
-    const ports = this.#options.endpoints.publishing().flatMap(({ address, ipv6, ports }) =>
-      ports.flatMap((port) => {
-        const target = familyOf(port.hostAddress) === 4 ? address : ipv6?.address;
-        // IPv6 to a container that has none goes through the listener that holds the port.
-        return target === undefined ? [] : [portElement({ ...port, address: target })];
-      }),
-    );
+    const ports = this.#options.endpoints.forwards().flatMap(({ port, address, ipv6 }) => {
+      const target = familyOf(port.hostAddress) === 4 ? formatAddress(address) : ipv6;
+      // IPv6 to a container that has none goes through the listener that holds the port.
+      return target === undefined ? [] : [portElement({ ...port, address: target })];
+    });
     return [...bridges, ...ports];
+  }
+
+  /** Decides the default network's addresses before its first container: clients ask it for the host's address. */
+  planDefault(): void {
+    const { networks, defaultNetworkId, defaultBridge, defaultPlace } = this.#options;
+    if (networks.get(defaultNetworkId).place !== undefined) return;
+    try {
+      const place = defaultPlace ?? placeOf(undefined, hostRoutes(), this.#reserved(defaultNetworkId));
+      networks.setPlace(defaultNetworkId, defaultBridge, place);
+    } catch (error) {
+      this.#options.logger.warn("no addresses are free for the default network", { error: errorMessage(error) });
+    }
   }
 
   /** Runs `work` while the network's bridge is there for sure. */

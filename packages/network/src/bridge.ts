@@ -124,7 +124,7 @@ function makeBridge(wish: BridgeWish, logger: Logger): Omit<Bridge, "communicati
   return { name: wish.name, index: link.index, mtu, ...place };
 }
 
-function placeOf(
+export function placeOf(
   last: BridgePlace | undefined,
   routes: ReturnType<typeof hostRoutes>,
   reserved: readonly Subnet[] = [],

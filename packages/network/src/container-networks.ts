@@ -8,6 +8,7 @@ import { type ContainerDns, RESOLVER_ADDRESS } from "./container-dns.ts";
 import type { EndpointRecord, EndpointTable } from "./endpoint-table.ts";
 import type { AttachRequest, ContainerNetworks, PublishedPort, Sandbox } from "./faces.ts";
 import { gatewaysOf } from "./gateways.ts";
+import { blockContains, blockOf, parseIp } from "./ip-block.ts";
 import {
   attachInterface,
   endNamespace,
@@ -17,6 +18,7 @@ import {
   silenceInterface,
 } from "./namespace.ts";
 import type { Catalog } from "./network-catalog.ts";
+import { readEndpointOptions } from "./network-options.ts";
 import type { NetworkRecord } from "./network-table.ts";
 import type { PublishedPorts } from "./published-ports.ts";
 
@@ -356,6 +358,8 @@ function checkRequest(catalog: Catalog, request: AttachRequest): NetworkRecord {
     );
   }
   checkMac(request.macAddress);
+  readEndpointOptions(request.options ?? {});
+  for (const address of request.linkLocal ?? []) checkLinkLocal(address);
   return network;
 }
 
@@ -367,6 +371,15 @@ function portsOn(network: NetworkRecord, wanted: readonly PublishedPort[]): Publ
   return wanted.flatMap((port) =>
     port.hostAddress === "" ? everywhere.map((hostAddress) => ({ ...port, hostAddress })) : [port],
   );
+}
+
+function checkLinkLocal(text: string): void {
+  const address = parseIp(text);
+  const block = blockOf(address?.family === 6 ? "fe80::/10" : "169.254.0.0/16");
+  if (address !== undefined && blockContains(block, address)) return;
+  throw new SlipwayError("invalid", `invalid link local IP address: ${text}`, {
+    hint: "Choose one of 169.254.0.0/16 or fe80::/10.",
+  });
 }
 
 function checkMac(text: string | undefined): void {

@@ -4,6 +4,7 @@ import { leaseAddress } from "./address-pools.ts";
 import type { AddressPool, AttachRequest, Endpoint, NetworkMember, PublishedPort } from "./faces.ts";
 import { blockOf, formatIp, parseIp } from "./ip-block.ts";
 import { formatAddress, macOfAddress } from "./ipv4.ts";
+import { readEndpointOptions } from "./network-options.ts";
 import type { NetworkRecord, NetworkTable } from "./network-table.ts";
 
 interface EndpointRow {
@@ -21,6 +22,7 @@ interface EndpointRow {
   names: string;
   links: string;
   ready: number;
+  extras: string;
 }
 
 interface PortRow {
@@ -29,6 +31,20 @@ interface PortRow {
   host_address: string;
   host_port: number;
   container_port: number;
+}
+
+/** The column `extras`, of what few endpoints have; every field may be absent. */
+interface Extras {
+  readonly linkLocal?: readonly string[];
+  readonly sysctls?: Readonly<Record<string, string>>;
+}
+
+/** A published port with the addresses of the container that it leads to. */
+export interface Forward {
+  readonly port: PublishedPort;
+  /** IPv4, as a number. */
+  readonly address: number;
+  readonly ipv6: string | undefined;
 }
 
 /** An endpoint with the name of its interface on the host. */
@@ -40,6 +56,10 @@ export interface EndpointRecord extends NetworkMember {
   readonly custom: boolean;
   /** False while it is being added to a running container, or taken away. */
   readonly ready: boolean;
+  /** Further addresses of the interface, which nobody routes. */
+  readonly linkLocal: readonly string[];
+  /** Settings of the interface: a path below `/proc/sys/net` and its value. */
+  readonly sysctls: Readonly<Record<string, string>>;
 }
 
 /** Sandboxes, endpoints and ports as rows: before the kernel has them and until it has lost them. All synchronous, all transactions. */
@@ -83,9 +103,12 @@ export class EndpointTable {
       }
       const id = randomId();
       const { address, ipv6 } = this.#leaseAddresses(network, request);
+      const own = readEndpointOptions(request.options ?? {});
+      this.#checkInterface(containerId, own.interfaceName);
       this.#db.run(
         `INSERT INTO network_endpoints (id, container_id, network_id, address, prefix_length, gateway, mac, link,
-           interface, ipv6, gateway_priority, names, links, ready) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+           interface, ipv6, gateway_priority, names, links, ready, extras)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         [
           id,
           containerId,
@@ -95,12 +118,13 @@ export class EndpointTable {
           network.place?.gateway ?? 0,
           request.macAddress || macOfAddress(address),
           `sw${id.slice(0, 11)}`,
-          this.#freeInterface(containerId, network.bridgeSettings.interfacePrefix),
+          own.interfaceName ?? this.#freeInterface(containerId, network.bridgeSettings.interfacePrefix),
           ipv6 ?? null,
           request.gatewayPriority ?? 0,
           JSON.stringify(request.names ?? []),
           JSON.stringify(request.links ?? {}),
           path === undefined ? 0 : 1,
+          JSON.stringify({ linkLocal: request.linkLocal ?? [], sysctls: own.sysctls }),
         ],
       );
       for (const port of ports) this.#addPort(id, port);
@@ -131,6 +155,11 @@ export class EndpointTable {
       network: network.name,
     });
     return { address: Number(address), ipv6: formatIp({ family: 6, value }) };
+  }
+
+  #checkInterface(containerId: string, name: string | undefined): void {
+    if (name === undefined || !this.ofContainer(containerId).some((each) => each.interface === name)) return;
+    throw new SlipwayError("conflict", `the container has an interface ${name} already`);
   }
 
   #freeInterface(containerId: string, prefix: string): string {
@@ -173,13 +202,16 @@ export class EndpointTable {
   }
 
   /** The container that has published a host port, at this address or at one that includes it. */
-  portHolder(port: PublishedPort): string | undefined {
-    const rows = this.#db.query<{ host_address: string; container_id: string }, [string, number]>(
-      `SELECT host_address, container_id FROM network_ports JOIN network_endpoints ON id = endpoint_id
+  portHolder(port: PublishedPort): { readonly containerId: string; readonly name: string | undefined } | undefined {
+    const rows = this.#db.query<{ host_address: string; container_id: string; names: string }, [string, number]>(
+      `SELECT host_address, container_id, names FROM network_ports JOIN network_endpoints ON id = endpoint_id
        WHERE protocol = ? AND host_port = ?`,
     );
-    return rows.all(port.protocol, port.hostPort).find((each) => addressesMeet(each.host_address, port.hostAddress))
-      ?.container_id;
+    const row = rows
+      .all(port.protocol, port.hostPort)
+      .find((each) => addressesMeet(each.host_address, port.hostAddress));
+    if (row === undefined) return undefined;
+    return { containerId: row.container_id, name: (JSON.parse(row.names) as string[])[0] };
   }
 
   sandboxPath(containerId: string): string | undefined {
@@ -229,6 +261,15 @@ export class EndpointTable {
 
   publishing(): EndpointRecord[] {
     return this.#select("WHERE id IN (SELECT endpoint_id FROM network_ports)");
+  }
+
+  /** Where each published port leads, of all containers at once: asked at every start, so it is one statement. */
+  forwards(): Forward[] {
+    const rows = this.#db.query<PortRow & Pick<EndpointRow, "address" | "ipv6">, []>(
+      `SELECT protocol, host_address, host_port, container_port, address, ipv6
+       FROM network_ports JOIN network_endpoints ON id = endpoint_id`,
+    );
+    return rows.all().map((row) => ({ port: portOfRow(row), address: row.address, ipv6: row.ipv6 ?? undefined }));
   }
 
   isUsed(networkId: string): boolean {
@@ -285,6 +326,7 @@ export function addressesMeet(one: string, two: string): boolean {
 }
 
 function endpointOfRow(row: EndpointRow, network: NetworkRecord, ports: readonly PortRow[]): EndpointRecord {
+  const extras = JSON.parse(row.extras) as Extras;
   return {
     id: row.id,
     containerId: row.container_id,
@@ -303,12 +345,18 @@ function endpointOfRow(row: EndpointRow, network: NetworkRecord, ports: readonly
     gatewayPriority: row.gateway_priority,
     names: JSON.parse(row.names) as string[],
     links: JSON.parse(row.links) as Record<string, string>,
-    ports: ports.map((port) => ({
-      protocol: port.protocol,
-      hostAddress: port.host_address,
-      hostPort: port.host_port,
-      containerPort: port.container_port,
-    })),
+    ports: ports.map(portOfRow),
+    linkLocal: extras.linkLocal ?? [],
+    sysctls: extras.sysctls ?? {},
+  };
+}
+
+function portOfRow(row: Omit<PortRow, "endpoint_id">): PublishedPort {
+  return {
+    protocol: row.protocol,
+    hostAddress: row.host_address,
+    hostPort: row.host_port,
+    containerPort: row.container_port,
   };
 }
 

@@ -27,6 +27,10 @@ export interface AttachRequest {
   readonly links?: Readonly<Record<string, string>>;
   /** The endpoint with the highest one has the default route; among equals the network whose name comes first. 0 when absent. */
   readonly gatewayPriority?: number;
+  /** Further addresses for the interface, which only neighbours reach: 169.254.0.0/16 and fe80::/10. */
+  readonly linkLocal?: readonly string[];
+  /** Options of Docker's bridge driver for an endpoint, see `ENDPOINT_OPTIONS`; others have no effect. */
+  readonly options?: Readonly<Record<string, string>>;
   /** `--dns`: whom the container's resolver asks for names that are not ours, instead of the host's servers. Kept for the whole container. */
   readonly nameservers?: readonly string[];
 }

@@ -56,5 +56,7 @@ export const networkMigrations: { readonly name: string; readonly steps: readonl
      CREATE UNIQUE INDEX network_endpoints_by_ipv6 ON network_endpoints (network_id, ipv6);
      CREATE UNIQUE INDEX network_endpoints_by_interface ON network_endpoints (container_id, interface);
      CREATE UNIQUE INDEX network_endpoints_by_network ON network_endpoints (network_id, container_id);`,
+    `-- JSON: what few endpoints have.
+     ALTER TABLE network_endpoints ADD COLUMN extras TEXT NOT NULL DEFAULT '{}';`,
   ],
 };

@@ -1,7 +1,10 @@
 import { closeSync, openSync, readlinkSync, statSync, writeFileSync } from "node:fs";
+import { isIPv6 } from "node:net";
+import { SlipwayError } from "@slipway/base";
 import {
   createNetworkNamespace,
   NETLINK_ROUTE,
+  type NetlinkRequest,
   NetlinkSocket,
   removeNetworkNamespace,
   SystemError,
@@ -57,7 +60,7 @@ export function attachInterface(
   withNetworkNamespace(path, () => {
     using socket = new NetlinkSocket(NETLINK_ROUTE);
     const index = insideIndex(socket, name);
-    if (ipv6 === undefined) socket.attempt([withoutIpv6Address(name)]);
+    if (ipv6 === undefined && !endpoint.linkLocal.some(isIPv6)) socket.attempt([withoutIpv6Address(name)]);
     else prepareIpv6(name);
     socket.transact([
       setUp(name),
@@ -68,9 +71,27 @@ export function attachInterface(
         broadcast: formatAddress(broadcast(bridge.subnet)),
       }),
       ...(ipv6 === undefined ? [] : [addIpv6Address({ index, ...ipv6 })]),
+      ...endpoint.linkLocal.map((address) => linkLocalAddress(index, address)),
     ]);
+    setSysctls(endpoint);
     changeRoutes(socket, routes);
   });
+}
+
+function linkLocalAddress(index: number, address: string): NetlinkRequest {
+  if (isIPv6(address)) return addIpv6Address({ index, address, prefixLength: 64 });
+  return addAddress({ index, address, prefixLength: 16, broadcast: "169.254.255.255" });
+}
+
+/** Throws `invalid` for what the kernel does not know or does not take. */
+function setSysctls({ interface: name, sysctls }: EndpointRecord): void {
+  for (const [path, value] of Object.entries(sysctls)) {
+    try {
+      writeFileSync(`/proc/sys/net/${path.replace("IFNAME", name)}`, value);
+    } catch (error) {
+      throw new SlipwayError("invalid", `net.${path.replaceAll("/", ".")} cannot be set to ${value}`, { cause: error });
+    }
+  }
 }
 
 function makeVeth(path: string, endpoint: EndpointRecord, bridge: Bridge): void {

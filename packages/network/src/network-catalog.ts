@@ -28,10 +28,12 @@ export class Catalog implements NetworkCatalog {
   }
 
   list(): NetworkRecord[] {
+    this.#parts.life.planDefault();
     return this.#parts.networks.list();
   }
 
   find(nameOrId: string): NetworkRecord | undefined {
+    this.#parts.life.planDefault();
     return this.#parts.networks.find(nameOrId === "default" ? "bridge" : nameOrId);
   }
 
@@ -73,7 +75,8 @@ export class Catalog implements NetworkCatalog {
   }
 
   #plan(request: CreateNetwork): NetworkRecord {
-    const { networks } = this.#parts;
+    const { networks, life } = this.#parts;
+    life.planDefault();
     const wanted = request.pools ?? [];
     const taken: TakenBlock[] = networks
       .list()

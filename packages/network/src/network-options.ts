@@ -25,6 +25,39 @@ export interface BridgeSettings {
   readonly interfacePrefix: string;
 }
 
+/** Options of a container's place in a network. */
+export const ENDPOINT_OPTIONS = {
+  interfaceName: "com.docker.network.endpoint.ifname",
+  sysctls: "com.docker.network.endpoint.sysctls",
+} as const;
+
+export interface EndpointOptions {
+  /** Chosen by us when absent. */
+  readonly interfaceName: string | undefined;
+  /** A path below `/proc/sys/net`, in which `IFNAME` stands for the interface, and its value. */
+  readonly sysctls: Readonly<Record<string, string>>;
+}
+
+/** Throws `invalid` for a value that makes no sense, naming the option. Options of others have no effect. */
+export function readEndpointOptions(options: Readonly<Record<string, string>>): EndpointOptions {
+  const text = options[ENDPOINT_OPTIONS.sysctls] ?? "";
+  const settings = text === "" ? [] : text.split(",").map((each) => sysctl(each.trim()));
+  return {
+    interfaceName: interfaceName(options, ENDPOINT_OPTIONS.interfaceName, 15),
+    sysctls: Object.fromEntries(settings),
+  };
+}
+
+/** `net.ipv4.conf.IFNAME.log_martians=1`. Nothing but settings of the interface itself: the rest is not ours to write. */
+function sysctl(text: string): [path: string, value: string] {
+  const match = /^net\.((?:ipv4|ipv6|mpls)\.(?:conf|neigh|input))\.IFNAME\.(\w+)=([\w ./-]{1,64})$/.exec(text);
+  if (match === null) {
+    throw invalid(ENDPOINT_OPTIONS.sysctls, text, "write it as net.ipv4.conf.IFNAME.log_martians=1");
+  }
+  const [, tree = "", name = "", value = ""] = match;
+  return [`${tree.replace(".", "/")}/IFNAME/${name}`, value];
+}
+
 /** Throws `invalid` for a value that makes no sense, naming the option. */
 export function readOptions(options: Readonly<Record<string, string>>): BridgeSettings {
   return {

@@ -1,6 +1,7 @@
 import dgram from "node:dgram";
 import net from "node:net";
 import type { PublishedPort } from "./faces.ts";
+import { UdpFlows } from "./udp-flows.ts";
 
 /** Holds one host port for as long as it is published. */
 export interface PortListener {
@@ -16,14 +17,14 @@ export type Accepts = (address: string) => boolean;
 /**
  * Takes a host port, so that no other program can and the kernel says at once whether one has it (EADDRINUSE).
  *
- * For TCP the listener is a proxy as well. IPv4 connections never reach it: the kernel's rules send them to the container
- * before, also those of the host itself, and go on doing so when this process is gone. What reaches it is IPv6 (the kernel
+ * The listener is a proxy as well. What comes by IPv4 never reaches it: the kernel's rules send it to the container
+ * before, also from the host itself, and go on doing so when this process is gone. What reaches it is IPv6 (the kernel
  * cannot translate `::1` into a container's IPv4 address), and IPv4 in the moment after somebody flushed the rules.
- * UDP on IPv6 is held but not forwarded; SCTP is not held.
+ * SCTP is not held.
  */
 export function openPortListener(port: PublishedPort, accepts: Accepts): Promise<PortListener> {
   if (port.protocol === "tcp") return listenTcp(port, accepts);
-  if (port.protocol === "udp") return bindUdp(port);
+  if (port.protocol === "udp") return bindUdp(port, accepts);
   return Promise.resolve({ port, forwardTo: () => {}, close: () => Promise.resolve() });
 }
 
@@ -74,9 +75,10 @@ function join(client: net.Socket, to: { readonly host: string; readonly port: nu
   });
 }
 
-async function bindUdp(port: PublishedPort): Promise<PortListener> {
+async function bindUdp(port: PublishedPort, accepts: Accepts): Promise<PortListener> {
   const isIpv6 = port.hostAddress.includes(":");
   const socket = dgram.createSocket({ type: isIpv6 ? "udp6" : "udp4", ipv6Only: isIpv6 });
+  const flows = new UdpFlows(socket, port.containerPort, accepts);
   await new Promise<void>((resolve, reject) => {
     socket.once("error", reject);
     socket.bind({ address: port.hostAddress, port: port.hostPort, exclusive: true }, () => {
@@ -85,10 +87,14 @@ async function bindUdp(port: PublishedPort): Promise<PortListener> {
     });
   });
   socket.on("error", () => {});
+  socket.on("message", (data, from) => flows.pass(data, from));
   socket.unref();
   return {
     port: { ...port, hostPort: socket.address().port },
-    forwardTo: () => {},
-    close: () => new Promise((resolve) => socket.close(() => resolve())),
+    forwardTo: (address) => flows.forwardTo(address),
+    close: () => {
+      flows.close();
+      return new Promise((resolve) => socket.close(() => resolve()));
+    },
   };
 }

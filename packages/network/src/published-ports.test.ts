@@ -71,9 +71,12 @@ describe("published ports", () => {
     expect(await fetchText(`http://127.0.0.1:${server.port}/`)).toBe("secret");
   });
 
-  test("carry UDP", async () => {
+  test.each([
+    ["0.0.0.0", "127.0.0.1"],
+    ["::", "::1"],
+  ])("carry UDP that comes to %s", async (hostAddress, target) => {
     const networks = engine();
-    const port: PublishedPort = { protocol: "udp", containerPort: 5353, hostPort: 0, hostAddress: "0.0.0.0" };
+    const port: PublishedPort = { protocol: "udp", containerPort: 5353, hostPort: 0, hostAddress };
     const one = await networks.connect({ containerId: "one", network: "bridge", ports: [port] });
     const script = "Bun.udpSocket({port:5353,socket:{data(s,d,p,a){s.send(d,p,a)}}}).then(()=>console.log('ready'))";
     const echo = Bun.spawn(["nsenter", `--net=${one.namespacePath}`, process.execPath, "-e", script], {
@@ -85,8 +88,10 @@ describe("published ports", () => {
     });
     await echo.stdout.getReader().read();
     const answer = Promise.withResolvers<string>();
-    const client = await Bun.udpSocket({ socket: { data: (_socket, data) => answer.resolve(data.toString()) } });
-    client.send("ping", one.endpoints[0]?.ports[0]?.hostPort ?? 0, "127.0.0.1");
+    const hostname = target === "::1" ? "::1" : "0.0.0.0";
+    const data = (_socket: unknown, answered: Buffer) => answer.resolve(answered.toString());
+    const client = await Bun.udpSocket({ hostname, socket: { data } });
+    client.send("ping", one.endpoints[0]?.ports[0]?.hostPort ?? 0, target);
     expect(await Promise.race([answer.promise, Bun.sleep(3000).then(() => "nothing")])).toBe("ping");
     client.close();
   });
@@ -183,6 +188,10 @@ describe("published ports", () => {
     expect(networks.sandbox("a")).toBeUndefined();
     expect(networks.sandbox("b")).toBeUndefined();
     await networks.release("f".repeat(64));
-    await networks.connect({ containerId: "b", network: "bridge", ports: [tcp(80, taken)] });
+    const names = ["web"];
+    await networks.connect({ containerId: "b".repeat(64), network: "bridge", ports: [tcp(80, taken)], names });
+    await expect(networks.connect({ containerId: "c", network: "bridge", ports: [tcp(80, taken)] })).rejects.toThrow(
+      "port is already allocated by container web (bbbbbbbbbbbb)",
+    );
   });
 });

@@ -74,7 +74,7 @@ export class PublishedPorts {
 
   async #open(port: PublishedPort): Promise<PortListener[]> {
     const holder = this.#table.portHolder(port);
-    if (holder !== undefined) throw portTaken(port, `by container ${shortId(holder)}`);
+    if (holder !== undefined) throw portTaken(port, `by container ${describe(holder)}`);
     try {
       return [await openPortListener(port, this.#accepts)];
     } catch (error) {
@@ -106,6 +106,10 @@ export class PublishedPorts {
       throw error;
     }
   }
+}
+
+function describe({ name, containerId }: { readonly name: string | undefined; readonly containerId: string }): string {
+  return name === undefined ? shortId(containerId) : `${name} (${shortId(containerId)})`;
 }
 
 /** Wishes for any port, those of one container port together. */

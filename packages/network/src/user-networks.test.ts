@@ -300,7 +300,7 @@ describe("a container on several networks", () => {
     const networks = engine();
     const names = ["n1", "n2", "n3", "n4", "n5"];
     await Promise.all(names.map((name) => networks.create({ name })));
-    expect(new Set(networks.list().map(({ subnet }) => subnet)).size).toBe(6);
+    expect(new Set(networks.list().map(({ subnet }) => subnet)).size).toBe(7);
     const ids = Array.from({ length: 6 }, (_, index) => `c${index}`);
     await Promise.all(ids.map((containerId) => networks.connect({ containerId, network: "n1", ports: [tcp(80, 0)] })));
     const others = names.slice(1);
@@ -338,4 +338,41 @@ describe("ports of networks that bind to one address", () => {
     const two = await networks.connect({ containerId: "two", network: "bridge", ports: [tcp(80, 0, "")] });
     expect(two.endpoints[0]?.ports.map(({ hostAddress }) => hostAddress)).toEqual(["0.0.0.0", "::"]);
   });
+});
+
+describe("an endpoint", () => {
+  test("has the interface name, the settings and the link-local addresses that are asked for", async () => {
+    const networks = engine();
+    await networks.create({ name: "net" });
+    const options = {
+      "com.docker.network.endpoint.ifname": "wan",
+      "com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.log_martians=1",
+    };
+    const linkLocal = ["169.254.7.7", "fe80::7"];
+    const web = await networks.connect({ containerId: "web", network: "net", ports: [], options, linkLocal });
+    const addresses = inside(web, "ip", "-o", "addr", "show", "dev", "wan");
+    expect(addresses).toContain("inet 169.254.7.7/16");
+    expect(addresses).toContain("inet6 fe80::7/64");
+    expect(inside(web, "cat", "/proc/sys/net/ipv4/conf/wan/log_martians")).toBe("1\n");
+  });
+
+  test("is refused what is not its own to choose", async () => {
+    const networks = engine();
+    await networks.create({ name: "net" });
+    const connect = (extra: object) => networks.connect({ containerId: "web", network: "net", ports: [], ...extra });
+    const sysctls = "com.docker.network.endpoint.sysctls";
+    await expect(connect({ options: { [sysctls]: "net.ipv4.ip_forward=1" } })).rejects.toThrow("IFNAME");
+    await expect(connect({ options: { [sysctls]: "net.ipv4.conf.IFNAME.../x=1" } })).rejects.toThrow("IFNAME");
+    await expect(connect({ options: { "com.docker.network.endpoint.ifname": "../x" } })).rejects.toThrow("interface");
+    await expect(connect({ linkLocal: ["10.0.0.1"] })).rejects.toThrow("invalid link local IP address: 10.0.0.1");
+    expect(networks.sandbox("web")).toBeUndefined();
+  });
+});
+
+test("the default network tells its gateway before its first container, and keeps it", async () => {
+  const networks = engine();
+  const planned = networks.find("bridge");
+  expect(planned?.gateway).toMatch(/^\d+\.\d+\.\d+\.1$/);
+  const web = await networks.connect({ containerId: "web", network: "bridge", ports: [] });
+  expect(web.endpoints[0]?.gateway).toBe(planned?.gateway ?? "");
 });
