@@ -10,6 +10,7 @@ import {
   writeSpec,
 } from "@slipway/runtime";
 import { mountOverlay } from "@slipway/sys";
+import { mergeEnv } from "./config-merge.ts";
 import { type ContainerContext, publishContainerEvent } from "./container-context.ts";
 import { announceNetworks, isVolatile, removeEntry, tearDown } from "./container-end.ts";
 import { type EtcFiles, etcFilesOf, etcMounts, hostGateway, makeBundle, writeEtcFiles } from "./container-files.ts";
@@ -118,15 +119,9 @@ async function prepareBundle(
   );
   const size = consoleSizeOf(entry);
   // In the document the terminal has its size before the process can ask; a resize afterwards comes too late for that.
-  const own = spec.process.env ?? [];
-  const linked = linkedEnvironment(context, entry).filter((each) => !own.some((one) => isSameVariable(one, each)));
-  const env = [...linked, ...own];
+  const env = mergeEnv(spec.process.env ?? [], linkedEnvironment(context, entry));
   const sized = { ...spec.process, env, ...(size && { consoleSize: { height: size.rows, width: size.columns } }) };
   writeSpec(context.paths.bundle(id), { ...spec, process: sized });
-}
-
-function isSameVariable(one: string, two: string): boolean {
-  return one.split("=", 1)[0] === two.split("=", 1)[0];
 }
 
 function consoleSizeOf({ definition }: ContainerEntry): { rows: number; columns: number } | undefined {

@@ -6,6 +6,7 @@ import type { ContainerEntry } from "./container-index.ts";
 import { isAlive } from "./container-life.ts";
 import { userInRoot } from "./container-spec.ts";
 import type { ExecConfig, ExecState } from "./faces.ts";
+import { linkedNow } from "./networks/default-links.ts";
 
 /** Milliseconds for which an exec that has ended can still be asked about. */
 const KEPT = 5 * 60_000;
@@ -192,7 +193,7 @@ export class ExecService {
     const rootPath = `/proc/${entry.state.pid}/root`;
     const user = userInRoot(rootPath, config.User || (own.User ?? ""), entry.definition.hostConfig.GroupAdd ?? []);
     const env = processEnv({ ...own, Tty: config.Tty === true }, own.Hostname ?? "");
-    const merged = mergeEnv(config.Env ?? [], env);
+    const merged = mergeEnv(config.Env ?? [], mergeEnv(env, linkedNow(this.#context, entry)));
     const console = size ?? sizeOf(config.ConsoleSize);
     return {
       containerId: entry.id,

@@ -68,6 +68,7 @@ const SHAPES: Readonly<Record<Inspected["type"], Shape>> = {
         Sysctls: nil("map"),
         Tmpfs: nil("map"),
       },
+      "NetworkSettings.Networks.*.IPAMConfig": { IPv4Address: "", IPv6Address: "", LinkLocalIPs: nil("slice") },
     },
   },
   image: {
@@ -109,7 +110,10 @@ const SHAPES: Readonly<Record<Inspected["type"], Shape>> = {
       "IPAM.Config.*.AuxiliaryAddresses": "",
     },
     pointers: [],
-    omitted: { "": { Peers: nil("slice"), Services: nil("map") } },
+    omitted: {
+      "": { Peers: nil("slice"), Services: nil("map") },
+      "IPAM.Config.*": { Subnet: "", IPRange: "", Gateway: "", AuxiliaryAddresses: nil("map") },
+    },
   },
 };
 

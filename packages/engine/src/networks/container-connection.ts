@@ -94,6 +94,8 @@ export function attachRequest(
     ...(mac ? { macAddress: mac } : {}),
     ...(settings.ipv4 ? { address: settings.ipv4 } : {}),
     ...(settings.ipv6 ? { ipv6Address: settings.ipv6 } : {}),
+    ...(settings.linkLocal ? { linkLocal: settings.linkLocal } : {}),
+    ...(settings.driverOptions ? { options: settings.driverOptions } : {}),
     ...(settings.gatewayPriority ? { gatewayPriority: settings.gatewayPriority } : {}),
     ...(hostConfig.Dns !== undefined && hostConfig.Dns.length > 0 ? { nameservers: hostConfig.Dns } : {}),
   };

@@ -107,6 +107,21 @@ export function linkedEnvironment(context: ContainerContext, entry: ContainerEnt
   return linked(context, entry).flatMap((link) => variablesOf(entry, link));
 }
 
+/** The same for a process that joins a container that runs: what it is linked to may have ended meanwhile. */
+export function linkedNow(context: ContainerContext, entry: ContainerEntry): string[] {
+  return entry.definition.links === undefined
+    ? []
+    : running(context, entry).flatMap((link) => variablesOf(entry, link));
+}
+
+function running(context: ContainerContext, entry: ContainerEntry): Linked[] {
+  return Object.entries(entry.definition.links ?? {}).flatMap(([alias, id]) => {
+    const other = context.index.get(id);
+    const address = other === undefined ? undefined : addressOf(other);
+    return other === undefined || address === undefined ? [] : [{ alias, other, address }];
+  });
+}
+
 function variablesOf(entry: ContainerEntry, { alias, other, address }: Linked): string[] {
   const { config, hostConfig } = other.definition;
   const prefix = alias.toUpperCase().replaceAll("-", "_");
