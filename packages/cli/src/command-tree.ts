@@ -261,6 +261,11 @@ export const TREE: GroupEntry = group("slipway", "Build, run and understand cont
     async () => (await import("./commands/completion.ts")).completeWords,
     { hidden: true },
   ),
+  entry(
+    "doctor",
+    "Look for what containers and builds miss on this machine",
+    async () => (await import("./commands/system/doctor.ts")).doctor,
+  ),
   entry("daemon", "Run the engine", async () => (await import("./commands/system/daemon.ts")).daemon),
   entry(
     "supervisor",

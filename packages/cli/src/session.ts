@@ -24,6 +24,18 @@ export class Session {
     return this.#flags.debug;
   }
 
+  /** The same session, but that no engine is started because of it. */
+  withoutStart(): Session {
+    const { io } = this;
+    const quiet: Io = {
+      ...{ stdout: io.stdout, stderr: io.stderr, stdin: io.stdin },
+      env: { ...io.env, SLIPWAY_NO_AUTOSTART: "1" },
+      cwd: () => io.cwd(),
+      onSignal: (signal, listener) => io.onSignal(signal, listener),
+    };
+    return new Session(quiet, this.commandPath, this.#flags);
+  }
+
   client(): Promise<EngineClient> {
     this.#client ??= this.#connect();
     return this.#client;

@@ -21,15 +21,9 @@ export async function complete(words: readonly string[], io: Io): Promise<Answer
 
 /** With the global flags of the line; and no engine is started because somebody pressed Tab. */
 function sessionOf(io: Io, globals: ReadonlyMap<string, string>): Session {
-  const quiet: Io = {
-    ...{ stdout: io.stdout, stderr: io.stderr, stdin: io.stdin },
-    env: { ...io.env, SLIPWAY_NO_AUTOSTART: "1" },
-    cwd: () => io.cwd(),
-    onSignal: (signal, listener) => io.onSignal(signal, listener),
-  };
   const text = (name: string) => globals.get(name) ?? "";
   const host = globals.get("host");
-  return new Session(quiet, "slipway", {
+  const session = new Session(io, "slipway", {
     config: text("config"),
     context: text("context"),
     debug: false,
@@ -42,6 +36,7 @@ function sessionOf(io: Io, globals: ReadonlyMap<string, string>): Session {
     tlsverify: globals.has("tlscacert"),
     version: false,
   });
+  return session.withoutStart();
 }
 
 async function answerAt(place: Place, session: Session): Promise<Answer> {
