@@ -15,6 +15,7 @@ import { isAlive } from "./container-life.ts";
 import { ContainerPaths } from "./container-paths.ts";
 import { ContainerService } from "./container-service.ts";
 import { ContainerTable } from "./container-table.ts";
+import { EventJournal } from "./event-journal.ts";
 import { EventLog } from "./event-log.ts";
 import { ExecService } from "./exec-service.ts";
 import { FileService } from "./file-service.ts";
@@ -83,7 +84,7 @@ export interface Engine<CacheEntry> {
 export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): Engine<CacheEntry> {
   const { store, supervisor, networks, log } = options;
   const now = options.now ?? Date.now;
-  const events = new EventLog(now);
+  const events = new EventLog(new EventJournal(store.database, log), now);
   const index = new ContainerIndex(new ContainerTable(store.database));
   const version = cgroupVersion();
   const volumes = new VolumeService({

@@ -1,28 +1,29 @@
 import { EventBus } from "@slipway/base";
+import type { EventJournal } from "./event-journal.ts";
 import type { EngineEvent } from "./faces.ts";
 import { type Filters, labelsMatch, matchesPattern } from "./filters.ts";
 
-/** Past events that `since` can still reach; Docker keeps 256. */
-const PAST = 1024;
 /** Events that a reader who does not read may be behind before it is cut off. */
 const BACKLOG = 10_000;
 
-/** What happened, told to whoever listens: a bounded past in memory and a live stream. */
+/** What happened, told to whoever listens: a bounded past, kept over restarts, and a live stream. */
 export class EventLog {
   readonly #bus = new EventBus<EngineEvent>();
   readonly #now: () => number;
-  #past: EngineEvent[] = [];
-  #last = 0n;
+  readonly #journal: Pick<EventJournal, "append" | "read" | "lastTime">;
+  #last: bigint;
+  #readers = 0;
 
-  constructor(now: () => number = Date.now) {
+  constructor(journal: Pick<EventJournal, "append" | "read" | "lastTime">, now: () => number = Date.now) {
+    this.#journal = journal;
     this.#now = now;
+    this.#last = journal.lastTime();
   }
 
   /** Announces what is already committed. */
   publish(event: Omit<EngineEvent, "time">): void {
     const complete: EngineEvent = { ...event, time: this.#tick() };
-    this.#past.push(complete);
-    if (this.#past.length > 2 * PAST) this.#past = this.#past.slice(-PAST);
+    this.#journal.append(complete);
     this.#bus.publish(complete);
   }
 
@@ -31,7 +32,15 @@ export class EventLog {
     return this.#bus.subscribe(listener);
   }
 
-  /** Past events since `since` (none without it), then live ones until `until` or the signal. Nanoseconds. */
+  /** How many read live events now. */
+  get listeners(): number {
+    return this.#readers;
+  }
+
+  /**
+   * Past events since `since`, then live ones until `until` or the signal. Nanoseconds. Without either bound there is no past,
+   * with `until` alone all of it, as in Docker.
+   */
   async *read(options: {
     readonly since?: bigint;
     readonly until?: bigint;
@@ -53,9 +62,14 @@ export class EventLog {
     });
     const stop = until === undefined ? signal : AbortSignal.any([signal, this.#deadline(until)]);
     const onStop = (): void => wake();
+    this.#readers++;
     stop.addEventListener("abort", onStop);
     try {
-      if (since !== undefined) yield* this.#past.filter((event) => event.time >= since && wanted(event));
+      if (since !== undefined || until !== undefined) {
+        // Read whole in one turn, before anything new can happen.
+        const past = [...this.#journal.read()].filter((event) => event.time >= (since ?? 0n) && wanted(event));
+        yield* past;
+      }
       while (!overrun) {
         for (let event = queue.shift(); event !== undefined; event = queue.shift()) yield event;
         if (stop.aborted) return;
@@ -66,6 +80,7 @@ export class EventLog {
     } finally {
       stop.removeEventListener("abort", onStop);
       unsubscribe();
+      this.#readers--;
     }
   }
 

@@ -23,5 +23,9 @@ export const engineMigrations: MigrationSet = {
        key TEXT PRIMARY KEY,
        value TEXT NOT NULL
      ) STRICT;`,
+    `CREATE TABLE engine_events (
+       seq INTEGER PRIMARY KEY AUTOINCREMENT,
+       event TEXT NOT NULL
+     ) STRICT;`,
   ],
 };
