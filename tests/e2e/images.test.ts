@@ -75,6 +75,17 @@ describe("archives", () => {
     expect(await other.ok("run", "--rm", "--network", "none", "app:1")).toBe("x");
   });
 
+  test("a repository without a tag is saved with all of its tags", async () => {
+    await engine.ok("tag", "app:1", "several:one");
+    await engine.ok("tag", BASE, "several:two");
+    const path = join(engine.root, "several.tar");
+    await engine.ok("save", "-o", path, "several");
+    const tar = Bun.spawnSync(["tar", "-xOf", path, "manifest.json"]).stdout.toString();
+    const tags = (JSON.parse(tar) as { RepoTags: string[] }[]).flatMap(({ RepoTags }) => RepoTags);
+    expect(tags.sort()).toEqual(["several:one", "several:two"]);
+    await engine.ok("rmi", "several:one", "several:two");
+  });
+
   test("saving twice gives the same bytes", async () => {
     const digest = async (name: string) => {
       await engine.ok("save", "-o", join(engine.root, name), "app:1");

@@ -198,3 +198,24 @@ test("usage lists records, and prune leaves what filters keep", async () => {
   await bed.builder.prune({ all: true, filters: {} });
   expect(await bed.builder.usage()).toEqual([]);
 });
+
+test("prune by space takes the least recently used until what stays fits", async () => {
+  const context = contextWith({});
+  for (const name of ["old", "new"]) {
+    await bed.build(context, `FROM ${BASE}\nRUN head -c 300000 /dev/zero > /${name}\n`);
+  }
+  // What an image has too takes no space of the cache's own.
+  for (const image of bed.store.images.list()) if (image.names.length === 0) bed.store.images.remove(image.id);
+  const space = (limits: { reserved?: number; maxUsed?: number; minFree?: number }) => ({
+    ...{ all: true, filters: {}, space: { reserved: 0, maxUsed: 0, minFree: 0, ...limits } },
+  });
+  const descriptions = async () => (await bed.builder.usage()).map(({ description }) => description).join("\n");
+  await bed.builder.prune(space({ maxUsed: 10_000_000 }));
+  await bed.builder.prune(space({ minFree: 1 }));
+  expect(await descriptions()).toContain("/old");
+  await bed.builder.prune(space({ maxUsed: 1, reserved: 400_000 }));
+  expect(await descriptions()).not.toContain("/old");
+  expect(await descriptions()).toContain("/new");
+  await bed.builder.prune(space({ maxUsed: 1 }));
+  expect(await descriptions()).not.toContain("/new");
+});

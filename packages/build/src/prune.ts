@@ -1,3 +1,4 @@
+import { statfsSync } from "node:fs";
 import { parseDuration, SlipwayError } from "@slipway/base";
 import type { CacheRecord } from "./faces.ts";
 import type { BuildServices } from "./session.ts";
@@ -7,6 +8,18 @@ export interface PruneOptions {
   /** Also what images still use: the records go, the layers stay with the images. */
   readonly all: boolean;
   readonly filters: Readonly<Record<string, readonly string[]>>;
+  /** Without them everything that may go goes. */
+  readonly space?: PruneSpace;
+}
+
+/** How much of the cache stays, in bytes: the most recently used. As BuildKit reckons; 0 is "not given". */
+export interface PruneSpace {
+  /** As much as this stays in any case. */
+  readonly reserved: number;
+  /** No more than this stays. */
+  readonly maxUsed: number;
+  /** So much of the disk shall be free. */
+  readonly minFree: number;
 }
 
 export interface PruneReport {
@@ -27,7 +40,8 @@ const FILTERS: Readonly<Record<string, (record: CacheRecord, value: string) => b
 };
 
 /** Removes records that no running build relies on, and what only they kept. */
-export async function pruneCache(services: BuildServices, { all, filters }: PruneOptions): Promise<PruneReport> {
+export async function pruneCache(services: BuildServices, options: PruneOptions): Promise<PruneReport> {
+  const { all, filters } = options;
   const checks = Object.entries(filters).map(([name, values]) => {
     const check = FILTERS[name];
     if (check === undefined) {
@@ -37,9 +51,11 @@ export async function pruneCache(services: BuildServices, { all, filters }: Prun
     }
     return (record: CacheRecord) => values.some((value) => check(record, value));
   });
-  const chosen = cacheUsage(services).filter(
+  const usage = cacheUsage(services);
+  const allowed = usage.filter(
     (record) => !record.inUse && (all || !record.shared) && checks.every((check) => check(record)),
   );
+  const chosen = leastUsed(allowed, excess(services, usage, options.space));
   const ids = new Set(chosen.map(({ id }) => id));
   const keys = services.cache.all().filter(({ key }) => ids.has(key.slice("sha256:".length, "sha256:".length + 25)));
   services.cache.remove(keys.map(({ key }) => key));
@@ -51,6 +67,37 @@ export async function pruneCache(services: BuildServices, { all, filters }: Prun
   }
   const report = await services.store.collect();
   return { removed: [...ids], freedBytes: freedBytes + report.freedBytes };
+}
+
+/** Bytes that have to go; without limits all of them. */
+function excess(services: BuildServices, usage: readonly CacheRecord[], space: PruneSpace | undefined): number {
+  if (space === undefined || (space.reserved === 0 && space.maxUsed === 0 && space.minFree === 0)) return Infinity;
+  const total = ownBytes(usage);
+  const { bavail, bsize } = statfsSync(services.store.root);
+  const missing = space.minFree - bavail * bsize;
+  const limits = [...(space.maxUsed > 0 ? [space.maxUsed] : []), ...(missing > 0 ? [total - missing] : [])];
+  // Without an upper limit that matters, nothing needs to go below what is reserved.
+  const kept = Math.max(limits.length === 0 ? 0 : Math.min(...limits), space.reserved);
+  const isBounded = space.maxUsed > 0 || missing > 0 || space.reserved > 0;
+  return isBounded ? total - kept : 0;
+}
+
+/** The least recently used first, until so many bytes are reached. */
+function leastUsed(allowed: readonly CacheRecord[], bytes: number): CacheRecord[] {
+  const lastUse = (record: CacheRecord) => record.lastUsedAt ?? record.createdAt;
+  const chosen: CacheRecord[] = [];
+  let freed = 0;
+  for (const record of [...allowed].sort((a, b) => lastUse(a) - lastUse(b))) {
+    if (freed >= bytes) break;
+    chosen.push(record);
+    freed += record.shared ? 0 : record.size;
+  }
+  return chosen;
+}
+
+/** What images have too is not the cache's. */
+function ownBytes(records: readonly CacheRecord[]): number {
+  return records.reduce((sum, { shared, size }) => sum + (shared ? 0 : size), 0);
 }
 
 function cutOff(value: string): number {

@@ -16,6 +16,7 @@ import { booleanFilter, checkFilters, type Filters } from "./filters.ts";
 import { applyChanges } from "./image-changes.ts";
 import { selectImages } from "./image-list.ts";
 import { erase, type ImageUser, type RemovedItem, removeImage } from "./image-removal.ts";
+import { sharedBytes } from "./shared-layers.ts";
 
 export interface ImageHistoryItem extends HistoryEntry {
   readonly id: ImageId | "<missing>";
@@ -52,10 +53,21 @@ export class ImageService {
   async list(options: {
     readonly all: boolean;
     readonly filters: Filters;
-  }): Promise<{ readonly image: Image; readonly containers: number }[]> {
+    readonly sharedSize?: boolean;
+  }): Promise<{ readonly image: Image; readonly containers: number; readonly sharedBytes?: number }[]> {
     const { store, usersOf, now } = this.#deps;
     const selected = selectImages(store.images, options.filters, now());
-    return selected.map((image) => ({ image, containers: usersOf(image.id).length }));
+    const shared = options.sharedSize === true ? sharedBytes(store, store.images.list()) : undefined;
+    return selected.map((image) => ({
+      image,
+      containers: usersOf(image.id).length,
+      ...(shared !== undefined && { sharedBytes: shared(image) }),
+    }));
+  }
+
+  /** IDs of the containers that are made from an image. */
+  users(id: ImageId): readonly string[] {
+    return this.#deps.usersOf(id).map((user) => user.id);
   }
 
   async inspect(nameOrId: string): Promise<Image> {
@@ -127,8 +139,9 @@ export class ImageService {
     options: { readonly signal: AbortSignal },
   ): Promise<ReadableStream<Uint8Array>> {
     const { store, events } = this.#deps;
-    const stream = await store.images.save(nameOrIds, options);
-    for (const nameOrId of nameOrIds) {
+    const wanted = nameOrIds.flatMap((nameOrId) => tagsOf(store, nameOrId));
+    const stream = await store.images.save(wanted, options);
+    for (const nameOrId of wanted) {
       const image = store.images.find(nameOrId);
       if (image === undefined) continue;
       events.publish({ type: "image", action: "save", id: image.id, attributes: { name: nameOrId } });
@@ -184,6 +197,23 @@ function historyOf(image: Image): readonly HistoryEntry[] {
   const missing = image.layers.length - history.filter((step) => step.empty_layer !== true).length;
   const filler = { ...(created === undefined ? {} : { created }), created_by: "" };
   return missing > 0 ? [...Array.from({ length: missing }, () => filler), ...history] : history;
+}
+
+/** A repository without a tag stands for all of its tags, as in Docker; anything else for itself. */
+function tagsOf(store: Store, nameOrId: string): string[] {
+  let name: Reference;
+  try {
+    name = parseReference(nameOrId);
+  } catch {
+    return [nameOrId];
+  }
+  if (name.tag !== undefined || name.digest !== undefined) return [nameOrId];
+  const { domain, path } = name;
+  const tags = store.images
+    .list()
+    .flatMap((image) => image.names.filter((each) => each.domain === domain && each.path === path))
+    .map(familiarReference);
+  return tags.length === 0 ? [nameOrId] : tags;
 }
 
 function importName(text: string): Reference {

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism, hostname, release, totalmem } from "node:os";
 import type { CgroupAbilities } from "@slipway/runtime";
 import type { Image, Store } from "@slipway/store";
@@ -8,6 +8,7 @@ import type { EventLog } from "./event-log.ts";
 import type { EngineEvent, Volume } from "./faces.ts";
 import { checkFilters, type Filters } from "./filters.ts";
 import type { ImageService } from "./image-service.ts";
+import { sharedBytes } from "./shared-layers.ts";
 import type { VolumeService } from "./volume-service.ts";
 
 export interface SystemInfo {
@@ -28,6 +29,12 @@ export interface SystemInfo {
   readonly securityOptions: readonly string[];
   readonly warnings: readonly string[];
   readonly debug: boolean;
+  /** `VERSION_ID` of the operating system; empty when it is not told. */
+  readonly osVersion: string;
+  readonly listeners: number;
+  /** Open descriptors of the daemon. */
+  readonly descriptors: number;
+  readonly ipForwarding: boolean;
 }
 
 export interface SystemDependencies<CacheEntry> {
@@ -73,7 +80,7 @@ export class SystemService<CacheEntry> {
   }
 
   async info(): Promise<SystemInfo> {
-    const { store, containers, cgroupVersion, abilities, runtime, debug, id } = this.#deps;
+    const { store, events, containers, cgroupVersion, abilities, runtime, debug, id } = this.#deps;
     const counts = containers.counts();
     return {
       id,
@@ -84,7 +91,7 @@ export class SystemService<CacheEntry> {
       cpus: availableParallelism(),
       memoryBytes: totalmem(),
       kernelVersion: release(),
-      operatingSystem: operatingSystem(),
+      operatingSystem: osRelease("PRETTY_NAME") ?? "Linux",
       architecture: process.arch === "arm64" ? "aarch64" : "x86_64",
       cgroupVersion,
       cgroupDriver: "cgroupfs",
@@ -93,6 +100,11 @@ export class SystemService<CacheEntry> {
       securityOptions: ["name=seccomp,profile=builtin", ...(cgroupVersion === 2 ? ["name=cgroupns"] : [])],
       warnings: limitWarnings(abilities, cgroupVersion),
       debug,
+      osVersion: osRelease("VERSION_ID") ?? "",
+      listeners: events.listeners,
+      // Counting costs a walk, and Docker counts only for those who look for faults.
+      descriptors: debug ? readdirSync("/proc/self/fd").length : 0,
+      ipForwarding: forwards(),
     };
   }
 
@@ -160,22 +172,19 @@ function limitWarnings(can: CgroupAbilities, version: 1 | 2): string[] {
   return lacks.flatMap(([able, what]) => (able ? [] : [`WARNING: No ${what} support`]));
 }
 
-/** Bytes of an image's layers that other images have too. */
-function sharedBytes(store: Store, images: readonly Image[]): (image: Image) => number {
-  const counts = new Map<string, number>();
-  for (const image of images) {
-    for (const layer of new Set(image.layers)) counts.set(layer, (counts.get(layer) ?? 0) + 1);
+/** A field of the machine's own description of itself. */
+function osRelease(name: string): string | undefined {
+  try {
+    return new RegExp(`^${name}="?([^"\n]*)"?$`, "m").exec(readFileSync("/etc/os-release", "utf8"))?.[1];
+  } catch {
+    return undefined;
   }
-  return (image) =>
-    image.layers
-      .filter((layer) => (counts.get(layer) ?? 0) > 1)
-      .reduce((sum, layer) => sum + (store.layers.get(layer)?.size ?? 0), 0);
 }
 
-function operatingSystem(): string {
+function forwards(): boolean {
   try {
-    return /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? "Linux";
+    return readFileSync("/proc/sys/net/ipv4/ip_forward", "utf8").trim() === "1";
   } catch {
-    return "Linux";
+    return false;
   }
 }

@@ -1,9 +1,9 @@
 import { SlipwayError } from "@slipway/base";
 
-/** A version of Docker's Engine API, `1.51` as 51: the major version has been 1 for ever. */
+/** A version of Docker's Engine API, `1.55` as 55: the major version has been 1 for ever. */
 export type ApiVersion = number;
 
-export const MAX_API_VERSION: ApiVersion = 51;
+export const MAX_API_VERSION: ApiVersion = 55;
 export const MIN_API_VERSION: ApiVersion = 24;
 
 export function formatApiVersion(version: ApiVersion): string {

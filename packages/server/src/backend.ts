@@ -153,7 +153,11 @@ export interface ImageBackend {
   list(options: {
     readonly all: boolean;
     readonly filters: Filters;
-  }): Promise<{ readonly image: Image; readonly containers: number }[]>;
+    /** Costs a look at every layer. */
+    readonly sharedSize?: boolean;
+  }): Promise<{ readonly image: Image; readonly containers: number; readonly sharedBytes?: number }[]>;
+  /** IDs of the containers that are made from an image. */
+  users(id: ImageId): readonly string[];
   inspect(nameOrId: string): Promise<Image>;
   history(nameOrId: string): Promise<ImageHistoryItem[]>;
   /** What differs between the files of two images. Throws `not-found` at once. */
@@ -223,6 +227,8 @@ export interface BuildBackend {
   prune(options: {
     readonly all: boolean;
     readonly filters: Filters;
+    /** Bytes; what was used most recently stays. 0 is "not given". */
+    readonly space?: { readonly reserved: number; readonly maxUsed: number; readonly minFree: number };
   }): Promise<{ readonly removed: readonly string[]; readonly freedBytes: number }>;
 }
 
@@ -244,6 +250,11 @@ export interface SystemInfo {
   readonly securityOptions: readonly string[];
   readonly warnings: readonly string[];
   readonly debug: boolean;
+  readonly osVersion: string;
+  /** Readers of live events. */
+  readonly listeners: number;
+  readonly descriptors: number;
+  readonly ipForwarding: boolean;
 }
 
 export interface SystemBackend {

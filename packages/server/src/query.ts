@@ -1,4 +1,4 @@
-import { JsonReader, SlipwayError } from "@slipway/base";
+import { JsonReader, parseDuration, SlipwayError } from "@slipway/base";
 import type { Filters } from "./backend.ts";
 
 const FALSE_WORDS = new Set(["", "0", "no", "false", "none"]);
@@ -48,17 +48,21 @@ export class Query {
     return number;
   }
 
-  /** A point in time as nanoseconds: Unix seconds with a fraction, or RFC 3339. `0` and absent are undefined. */
+  /** A point in time as nanoseconds: Unix seconds with a fraction, RFC 3339, or a duration before now (`10m`). Throws `invalid`. */
   time(name: string): bigint | undefined {
     const value = this.string(name);
-    if (value === undefined || value === "0") return undefined;
-    return parseTime(value, `query parameter ${name}`);
+    return value === undefined ? undefined : parseTime(value, `query parameter ${name}`);
   }
 
   /** A JSON parameter: `null` and absent are undefined. */
   json(name: string): JsonReader | undefined {
     const value = this.string(name);
     return value === undefined ? undefined : JsonReader.parse(value, `query parameter ${name}`).optional();
+  }
+
+  /** A JSON parameter that may be there several times. */
+  jsons(name: string): JsonReader[] {
+    return this.strings(name).map((value) => JsonReader.parse(value, `query parameter ${name}`));
   }
 
   /** `filters`: `{"name":["value"]}`, or the older `{"name":{"value":true}}`. */
@@ -81,11 +85,23 @@ export function parseTime(text: string, what: string): bigint {
   const date = /^(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)?$/.exec(text);
   const milliseconds = date === null ? Number.NaN : Date.parse(`${date[1]}${date[3] ?? "Z"}`);
   if (Number.isNaN(milliseconds)) {
+    const ago = durationBefore(text);
+    if (ago !== undefined) return ago;
     throw new SlipwayError("invalid", `${what}: '${text.slice(0, 100)}' is not a time`, {
       hint: "Give seconds since 1970 or a time such as 2026-01-02T15:04:05Z.",
     });
   }
   return BigInt(milliseconds) * 1_000_000n + fraction(date?.[2]);
+}
+
+/** `10m` and `1h30m` mean that long ago. */
+function durationBefore(text: string): bigint | undefined {
+  if (!/^\d/.test(text)) return undefined;
+  try {
+    return BigInt(Date.now()) * 1_000_000n - BigInt(Math.round(parseDuration(text)));
+  } catch {
+    return undefined;
+  }
 }
 
 function fraction(digits: string | undefined): bigint {

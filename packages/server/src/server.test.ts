@@ -15,7 +15,7 @@ describe("versions", () => {
       for (const method of ["GET", "HEAD"]) {
         const response = await request("/_ping", { method });
         expect(response.status).toBe(200);
-        expect(response.headers.get("api-version")).toBe("1.51");
+        expect(response.headers.get("api-version")).toBe("1.55");
         expect(response.headers.get("ostype")).toBe("linux");
         expect(response.headers.get("builder-version")).toBe("1");
         expect(response.headers.get("docker-experimental")).toBe("false");
@@ -28,10 +28,10 @@ describe("versions", () => {
 
   test.each([
     ["/v1.24/info", 200, ""],
-    ["/v1.51/info", 200, ""],
+    ["/v1.55/info", 200, ""],
     ["/info", 200, ""],
-    ["/v1.99/info", 400, "client version 1.99 is too new. Maximum supported API version is 1.51"],
-    ["/v2.0/info", 400, "client version 2.0 is too new. Maximum supported API version is 1.51"],
+    ["/v1.99/info", 400, "client version 1.99 is too new. Maximum supported API version is 1.55"],
+    ["/v2.0/info", 400, "client version 2.0 is too new. Maximum supported API version is 1.55"],
     [
       "/v1.20/info",
       400,
@@ -266,7 +266,7 @@ describe("streams", () => {
       yield { ...event, time: 1_700_000_000_123_456_789n };
     };
     await withServer(fakeBackends({ system: { events } }), async ({ request }) => {
-      const text = await (await request("/events")).text();
+      const text = await (await request("/v1.51/events")).text();
       expect(text).toEndWith(',"time":1700000000,"timeNano":1700000000123456789}\n');
       expect(JSON.parse(text)).toMatchObject({ status: "start", from: "x", Actor: { ID: "c1" }, scope: "local" });
     });

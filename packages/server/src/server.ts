@@ -5,7 +5,7 @@ import { Call } from "./call.ts";
 import { errorReply, statusOf } from "./error-reply.ts";
 import type { ConnectionHandler, IncomingRequest } from "./http/connection.ts";
 import { type ListenAddress, type Listener, listen } from "./http/listener.ts";
-import type { Reply } from "./http/reply.ts";
+import { empty, type Reply } from "./http/reply.ts";
 import { Query } from "./query.ts";
 import { Router } from "./router.ts";
 import { buildRoutes } from "./routes/build.ts";
@@ -144,6 +144,8 @@ class ApiHandler implements ConnectionHandler {
     const mark = head.target.indexOf("?");
     const full = mark < 0 ? head.target : head.target.slice(0, mark);
     const { version, path } = splitApiVersion(full);
+    // Docker answers these for every path, known or not.
+    if (head.method === "OPTIONS") return empty(200);
     const { handler, parameters } = this.#router.find(head.method, path);
     const query = new Query(mark < 0 ? "" : head.target.slice(mark + 1));
     return await handler(new Call(request, { version, query, parameters }));

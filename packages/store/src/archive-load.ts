@@ -21,6 +21,7 @@ import type { Images } from "./images.ts";
 import type { LayerTable } from "./layer-table.ts";
 import type { Layers } from "./layers.ts";
 import { heldLease } from "./leases.ts";
+import { readLegacyImages } from "./legacy-archive.ts";
 import { readOciImages } from "./oci-archive.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
@@ -47,7 +48,7 @@ export interface ArchiveLoaderOptions {
 export async function storeArchive(contents: ArchiveContents, options: ArchiveLoaderOptions): Promise<LoadedImage[]> {
   const archive = new Archive(contents);
   try {
-    const found = archive.has("manifest.json") ? readDockerImages(archive) : readOciImages(archive);
+    const found = readImages(archive);
     const prepared = [];
     for (const image of found) prepared.push({ image, config: await storeLayers(archive, image, options) });
     return prepared.map(({ image, config }) => {
@@ -64,6 +65,12 @@ export async function storeArchive(contents: ArchiveContents, options: ArchiveLo
   } finally {
     archive.removeTemporaries();
   }
+}
+
+function readImages(archive: Archive): ArchivedImage[] {
+  if (archive.has("manifest.json")) return readDockerImages(archive);
+  const isLegacy = archive.has("repositories") && !archive.has("index.json");
+  return isLegacy ? readLegacyImages(archive) : readOciImages(archive);
 }
 
 /** The files of an archive by path, through its links. */

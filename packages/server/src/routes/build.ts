@@ -19,11 +19,26 @@ export function buildRoutes({ builds }: Backends): RouteTable {
       return empty(204);
     },
     "POST /build/prune": async (call) => {
-      const options = { all: call.query.boolean("all"), filters: call.query.filters() };
-      const { removed, freedBytes } = await builds.prune(options);
+      const space = pruneSpace(call);
+      const { removed, freedBytes } = await builds.prune({
+        all: call.query.boolean("all"),
+        filters: call.query.filters(),
+        ...(space !== undefined && { space }),
+      });
       return json(200, { CachesDeleted: removed.length === 0 ? null : removed, SpaceReclaimed: freedBytes });
     },
   };
+}
+
+/** `keep-storage` was the name of `reserved-space` before 1.48. */
+function pruneSpace({ query }: Call): { reserved: number; maxUsed: number; minFree: number } | undefined {
+  const reserved = query.integer("reserved-space") ?? query.integer("keep-storage");
+  const maxUsed = query.integer("max-used-space");
+  const minFree = query.integer("min-free-space");
+  const given = [reserved, maxUsed, minFree];
+  if (given.every((bytes) => bytes === undefined)) return undefined;
+  if (given.some((bytes) => (bytes ?? 0) < 0)) throw new SlipwayError("invalid", "sizes of space cannot be negative");
+  return { reserved: reserved ?? 0, maxUsed: maxUsed ?? 0, minFree: minFree ?? 0 };
 }
 
 async function build(call: Call, builds: Backends["builds"], running: Map<string, AbortController>): Promise<Reply> {

@@ -3,6 +3,7 @@ import type { Backends } from "../backend.ts";
 import type { Call } from "../call.ts";
 import { type Reply, stream } from "../http/reply.ts";
 import type { RouteTable } from "../router.ts";
+import { readPlatforms, requirePlatform } from "./image-platform.ts";
 import { LineStream } from "./line-stream.ts";
 import { present } from "./present.ts";
 
@@ -21,6 +22,10 @@ export function imageArchiveRoutes({ images }: Backends): RouteTable {
 }
 
 async function save(call: Call, names: readonly string[], images: Backends["images"]): Promise<Reply> {
+  const platforms = call.version < 48 ? [] : readPlatforms(call.query);
+  if (platforms.length > 0) {
+    for (const name of names) requirePlatform(await images.inspect(name), name, platforms);
+  }
   const archive = await images.save(names, { signal: call.signal });
   return stream("application/x-tar", async (body) => {
     for await (const chunk of archive) await body.write(chunk);
@@ -29,6 +34,7 @@ async function save(call: Call, names: readonly string[], images: Backends["imag
 
 async function load(call: Call, images: Backends["images"]): Promise<Reply> {
   const quiet = call.query.boolean("quiet", true);
+  const platforms = call.version < 48 ? [] : readPlatforms(call.query);
   const lines = new LineStream();
   const work = async () => {
     const loaded = await images.load(call.body(), {
@@ -38,6 +44,7 @@ async function load(call: Call, images: Backends["images"]): Promise<Reply> {
       },
     });
     for (const image of loaded) {
+      if (platforms.length > 0) requirePlatform(await images.inspect(image.id), image.names[0] ?? image.id, platforms);
       if (image.names.length === 0) lines.send({ stream: `Loaded image ID: ${image.id}\n` });
       for (const name of image.names) lines.send({ stream: `Loaded image: ${name}\n` });
     }

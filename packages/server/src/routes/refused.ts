@@ -2,6 +2,7 @@ import { SlipwayError } from "@slipway/base";
 import { json } from "../http/reply.ts";
 import type { Handler, RouteTable } from "../router.ts";
 
+const NOT_PART = "This node is not part of a swarm";
 export const NOT_A_MANAGER =
   'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';
 
@@ -11,12 +12,18 @@ export function refusedRoutes(): RouteTable {
 }
 
 function swarmRoutes(): RouteTable {
-  const refuse: Handler = () => {
-    throw new SlipwayError("unavailable", NOT_A_MANAGER);
-  };
+  const refuseWith =
+    (message: string): Handler =>
+    () => {
+      throw new SlipwayError("unavailable", message);
+    };
+  const refuse = refuseWith(NOT_A_MANAGER);
   const routes: Record<string, Handler> = {};
   for (const path of ["/swarm", "/swarm/unlockkey"]) routes[`GET ${path}`] = refuse;
-  for (const verb of ["init", "join", "leave", "update", "unlock"]) routes[`POST /swarm/${verb}`] = refuse;
+  for (const verb of ["init", "join", "update"]) routes[`POST /swarm/${verb}`] = refuse;
+  for (const verb of ["leave", "unlock"]) routes[`POST /swarm/${verb}`] = refuseWith(NOT_PART);
+  // Only cluster volumes can be changed, and these need a swarm.
+  routes["PUT /volumes/{name}"] = refuse;
   for (const kind of ["nodes", "services", "tasks", "secrets", "configs"]) {
     for (const method of ["GET", "POST", "DELETE"]) {
       routes[`${method} /${kind}`] = refuse;
@@ -26,13 +33,26 @@ function swarmRoutes(): RouteTable {
   return routes;
 }
 
+const PLUGIN_FILTERS = ["capability", "enabled"];
+
 function pluginRoutes(): RouteTable {
   const none: Handler = (call) => {
     const name = call.parameter("rest").replace(/\/(json|enable|disable|push|set|upgrade)$/, "");
     throw new SlipwayError("not-found", `plugin "${name}" not found`);
   };
+  const refuse: Handler = () => {
+    throw new SlipwayError("not-implemented", "plug-ins are not supported");
+  };
   return {
-    "GET /plugins": () => json(200, []),
+    "GET /plugins": ({ query }) => {
+      for (const name of Object.keys(query.filters())) {
+        if (!PLUGIN_FILTERS.includes(name)) throw new SlipwayError("invalid", `invalid filter '${name}'`);
+      }
+      return json(200, []);
+    },
+    "GET /plugins/privileges": refuse,
+    "POST /plugins/pull": refuse,
+    "POST /plugins/create": refuse,
     "GET /plugins/{rest*}": none,
     "POST /plugins/{rest*}": none,
     "DELETE /plugins/{rest*}": none,
@@ -49,11 +69,10 @@ function missingRoutes(): RouteTable {
   return {
     "GET /containers/{id}/checkpoints": missing("checkpointing"),
     "POST /containers/{id}/checkpoints": missing("checkpointing"),
+    "DELETE /containers/{id}/checkpoints/{checkpoint}": missing("checkpointing"),
     "POST /images/{name*}/push": missing("pushing to a registry"),
     "GET /images/search": missing("searching a registry"),
-    "GET /images/{name*}/attestations": missing("reading attestations"),
     "GET /distribution/{name*}/json": missing("asking a registry"),
-    "PUT /volumes/{name}": missing("updating a volume"),
     "POST /session": missing("BuildKit's session API"),
     "POST /grpc": missing("BuildKit's gRPC API"),
   };

@@ -57,7 +57,7 @@ export function containerDocument(item: ContainerListItem, version: ApiVersion):
     },
     ...(item.sizes && { SizeRw: item.sizes.rw, SizeRootFs: item.sizes.rootFs }),
     Mounts: container.mounts.map(mountDocument),
-    Config: configDocument(container),
+    Config: configDocument(container, version),
     NetworkSettings: networkSettings(container, version),
   };
 }
@@ -91,7 +91,7 @@ function stateDocument({ state }: Container): Document {
   };
 }
 
-function configDocument({ config }: Container): Document {
+function configDocument({ config }: Container, version: ApiVersion): Document {
   return {
     Hostname: config.Hostname ?? "",
     Domainname: config.Domainname ?? "",
@@ -113,7 +113,7 @@ function configDocument({ config }: Container): Document {
     Entrypoint: config.Entrypoint ?? null,
     ...(config.NetworkDisabled && { NetworkDisabled: true }),
     ...(config.MacAddress && { MacAddress: config.MacAddress }),
-    OnBuild: config.OnBuild ?? null,
+    ...((version < 52 || config.OnBuild !== undefined) && { OnBuild: config.OnBuild ?? null }),
     Labels: config.Labels ?? {},
     ...(config.StopSignal && { StopSignal: config.StopSignal }),
     ...(config.StopTimeout !== undefined && { StopTimeout: config.StopTimeout }),

@@ -4,15 +4,19 @@ import type { Container, ContainerEndpoint } from "../backend.ts";
 
 type Document = Record<string, unknown>;
 
-/** `NetworkSettings` of a container. The fields of old clients tell of the default network alone. */
+/** `NetworkSettings` of a container. Up to 1.51 there are fields that tell of the default network alone. */
 export function networkSettings(container: Container, version: ApiVersion): Document {
   const first = container.endpoints.find(({ networkName }) => networkName === "bridge");
   const running = container.state.pid > 0;
-  return {
-    Bridge: "",
+  const lasting = {
     SandboxID: running ? container.id : "",
     SandboxKey: "",
     Ports: container.ports,
+    Networks: endpointDocuments(container, version),
+  };
+  if (version >= 52) return lasting;
+  return {
+    Bridge: "",
     HairpinMode: false,
     LinkLocalIPv6Address: "",
     LinkLocalIPv6PrefixLen: 0,
@@ -26,7 +30,7 @@ export function networkSettings(container: Container, version: ApiVersion): Docu
     IPPrefixLen: first?.prefixLength ?? 0,
     IPv6Gateway: first?.ipv6?.gateway ?? "",
     MacAddress: first?.macAddress ?? "",
-    Networks: endpointDocuments(container, version),
+    ...lasting,
   };
 }
 

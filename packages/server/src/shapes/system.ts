@@ -35,7 +35,8 @@ export function infoDocument(
   apiVersion: ApiVersion,
 ): Record<string, unknown> {
   const { running, paused, stopped } = info.containers;
-  const runtimes = { [info.runtime.name]: { path: info.runtime.path || info.runtime.name } };
+  // Components say which commit they were made of; what Docker expected beside it was dropped in 1.49.
+  const commit = (id: string) => ({ ID: id, ...(apiVersion < 49 && { Expected: id }) });
   return {
     ID: info.id,
     Containers: running + paused + stopped,
@@ -59,24 +60,24 @@ export function infoDocument(
     CPUShares: info.abilities.cpuShares,
     CPUSet: info.abilities.cpuset,
     PidsLimit: info.abilities.pids,
-    IPv4Forwarding: true,
+    IPv4Forwarding: info.ipForwarding,
     ...(apiVersion < 50 && { BridgeNfIptables: false, BridgeNfIp6tables: false }),
     Debug: info.debug,
-    NFd: 0,
+    NFd: info.descriptors,
     OomKillDisable: info.abilities.oomKillDisable,
     NGoroutines: 0,
     SystemTime: new Date().toISOString(),
     LoggingDriver: "json-file",
     CgroupDriver: info.cgroupDriver,
     CgroupVersion: String(info.cgroupVersion),
-    NEventsListener: 0,
+    NEventsListener: info.listeners,
     KernelVersion: info.kernelVersion,
     OperatingSystem: info.operatingSystem,
-    OSVersion: "",
+    OSVersion: info.osVersion,
     OSType: "linux",
     Architecture: machineArchitecture(info.architecture),
     IndexServerAddress: "https://index.docker.io/v1/",
-    RegistryConfig: { IndexConfigs: {}, InsecureRegistryCIDRs: ["127.0.0.0/8", "::1/128"], Mirrors: null },
+    RegistryConfig: registryDocument(apiVersion),
     NCPU: info.cpus,
     MemTotal: info.memoryBytes,
     GenericResources: null,
@@ -88,7 +89,7 @@ export function infoDocument(
     Labels: [],
     ExperimentalBuild: false,
     ServerVersion: version.version,
-    Runtimes: runtimes,
+    Runtimes: { [info.runtime.name]: runtimeDocument(info, apiVersion) },
     DefaultRuntime: info.runtime.name,
     Swarm: {
       NodeID: "",
@@ -102,22 +103,41 @@ export function infoDocument(
     LiveRestoreEnabled: true,
     Isolation: "",
     InitBinary: "",
-    ContainerdCommit: { ID: "" },
-    RuncCommit: { ID: info.runtime.version },
-    InitCommit: { ID: "" },
+    ContainerdCommit: commit(""),
+    RuncCommit: commit(info.runtime.version),
+    InitCommit: commit(""),
     SecurityOptions: info.securityOptions,
-    CDISpecDirs: [],
+    ...(apiVersion >= 44 && { CDISpecDirs: [] }),
+    ...(apiVersion >= 49 && { FirewallBackend: { Driver: "nftables" } }),
+    ...(apiVersion >= 50 && { DiscoveredDevices: null }),
     Warnings: info.warnings.length === 0 ? null : info.warnings,
   };
 }
 
-/** One line of `GET /events`. `status`, `id` and `from` are what clients from before 1.22 read. */
-export function eventLine(event: EngineEvent): string {
+function runtimeDocument({ runtime }: SystemInfo, apiVersion: ApiVersion): Record<string, unknown> {
+  const features = { "org.opencontainers.runtime-spec.features": "{}" };
+  return { path: runtime.path || runtime.name, ...(apiVersion >= 44 && { status: features }) };
+}
+
+function registryDocument(apiVersion: ApiVersion): Record<string, unknown> {
+  return {
+    ...(apiVersion < 49 && {
+      AllowNondistributableArtifactsCIDRs: null,
+      AllowNondistributableArtifactsHostnames: null,
+    }),
+    InsecureRegistryCIDRs: ["127.0.0.0/8", "::1/128"],
+    IndexConfigs: { "docker.io": { Name: "docker.io", Mirrors: [], Secure: true, Official: true } },
+    Mirrors: null,
+  };
+}
+
+/** One line of `GET /events`. `status`, `id` and `from` are what clients from before 1.22 read; they were there up to 1.51. */
+export function eventLine(event: EngineEvent, version: ApiVersion): string {
   const isContainer = event.type === "container";
   const image = event.attributes.image;
   const document = {
-    ...((isContainer || event.type === "image") && { status: event.action, id: event.id }),
-    ...(isContainer && image !== undefined && { from: image }),
+    ...(version < 52 && (isContainer || event.type === "image") && { status: event.action, id: event.id }),
+    ...(version < 52 && isContainer && image !== undefined && { from: image }),
     Type: event.type,
     Action: event.action,
     Actor: { ID: event.id, Attributes: event.attributes },
@@ -130,9 +150,12 @@ export function eventLine(event: EngineEvent): string {
 
 export function cacheDocument(
   record: Awaited<ReturnType<Backends["builds"]["usage"]>>[number],
+  version: ApiVersion,
 ): Record<string, unknown> {
   return {
     ID: record.id,
+    // Records here have ingredients, not parents.
+    ...(version < 42 && { Parent: "" }),
     Type: record.type,
     Description: record.description,
     InUse: record.inUse,

@@ -48,6 +48,10 @@ const someInfo: SystemInfo = {
   securityOptions: [],
   warnings: [],
   debug: false,
+  osVersion: "12",
+  listeners: 0,
+  descriptors: 0,
+  ipForwarding: true,
 };
 
 /** A container with the given configuration, and otherwise what inspect needs. */
