@@ -80,7 +80,9 @@ export function endRun(
   if (!isAlive(entry.state.status)) return;
   const { hostConfig } = entry.definition;
   const { state, manuallyStopped } = entry;
-  const run = { exitCode: exit.exitCode, manuallyStopped, restartCount: state.restartCount };
+  const { unhealthy } = entry;
+  const run = { exitCode: exit.exitCode, manuallyStopped, restartCount: state.restartCount, unhealthy };
+  entry.unhealthy = false;
   const again = restartsAfter(readRestartPolicy(hostConfig.RestartPolicy), run);
   const duration = exit.finishedAt - (state.startedAt ?? exit.finishedAt);
   const event = exitEvent(exit, again);

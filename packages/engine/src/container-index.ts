@@ -26,6 +26,8 @@ export interface ContainerEntry {
   restart: { readonly delay: number; readonly cancel: () => void } | undefined;
   /** It is being restarted: it does not remove itself now. */
   stays: boolean;
+  /** It is being ended because its health check failed. */
+  unhealthy: boolean;
   /** Its clean-up after the last run; a new start waits for it. */
   teardown: Promise<void>;
 }
@@ -59,6 +61,7 @@ export class ContainerIndex {
       starting: undefined,
       restart: undefined,
       stays: false,
+      unhealthy: false,
       teardown: Promise.resolve(),
     };
     this.#byId.set(id, entry);

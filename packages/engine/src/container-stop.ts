@@ -46,6 +46,20 @@ export async function stopContainer(
   publishContainerEvent(context, entry, "stop");
 }
 
+/** Ends a container whose health check failed, as a stop does, but so that its restart policy starts it again. */
+export async function endUnhealthy(context: ContainerContext, entry: ContainerEntry): Promise<void> {
+  const { config } = entry.definition;
+  entry.unhealthy = true;
+  const timeout = config.StopTimeout ?? DEFAULT_STOP_TIMEOUT;
+  const deadline = timeout < 0 ? undefined : AbortSignal.timeout(Math.min(timeout * 1000, 2 ** 31 - 1));
+  const ended = context.index.nextExit(entry.id, deadline).then(
+    () => true,
+    () => false,
+  );
+  await sendSignal(context, entry, signalNumber(config.StopSignal || "SIGTERM"));
+  if (!(await ended) && isAlive(entry.state.status)) await sendSignal(context, entry, SIGKILL);
+}
+
 /** Ends the container by force and waits until it has ended. Again, or when it has ended already, does nothing. */
 export async function forceEnd(context: ContainerContext, entry: ContainerEntry): Promise<void> {
   await entry.starting;

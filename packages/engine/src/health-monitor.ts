@@ -3,8 +3,10 @@ import type { Healthcheck } from "@slipway/oci";
 import { type ContainerContext, publishContainerEvent } from "./container-context.ts";
 import type { ContainerEntry } from "./container-index.ts";
 import type { RunWatcher } from "./container-service.ts";
+import { endUnhealthy } from "./container-stop.ts";
 import type { ExecService } from "./exec-service.ts";
 import type { ContainerConfig, HealthProbe, HealthState } from "./faces.ts";
+import { endsUnhealthy, readRestartPolicy } from "./restart-policy.ts";
 
 /** Docker's defaults, in milliseconds. */
 const DEFAULTS = { interval: 30_000, timeout: 30_000, startPeriod: 0, startInterval: 5_000, retries: 3 };
@@ -108,12 +110,19 @@ export class HealthMonitor implements RunWatcher {
         if (health.status !== before.status) {
           publishContainerEvent(this.#context, entry, `health_status: ${health.status}`);
         }
+        if (health.status === "unhealthy" && this.#isEnded(entry)) return await endUnhealthy(this.#context, entry);
       }
     } catch (error) {
       const fields = { container: shortId(entry.id), error: errorMessage(error) };
       this.#log.warn("a health check could not be recorded", fields);
     }
     this.#schedule(entry, plan, stop);
+  }
+
+  /** By the policy `on-unhealthy`; the next run is watched anew. */
+  #isEnded({ definition, state, manuallyStopped }: ContainerEntry): boolean {
+    const policy = readRestartPolicy(definition.hostConfig.RestartPolicy);
+    return endsUnhealthy(policy, { manuallyStopped, restartCount: state.restartCount });
   }
 
   async #probe(entry: ContainerEntry, plan: HealthPlan, stop: AbortSignal): Promise<HealthProbe> {

@@ -63,8 +63,21 @@ export function checkConfig(config: ContainerConfig): void {
   for (const path of Object.keys(config.Volumes ?? {})) {
     if (!posix.isAbsolute(path)) refuse(`invalid volume specification: '${path}': mount path must be absolute`);
   }
+  checkHealth(config.Healthcheck);
   if (config.StopTimeout !== undefined && !Number.isInteger(config.StopTimeout))
     refuse("StopTimeout must be whole seconds");
+}
+
+const SHORTEST = 1e6;
+
+/** Times are nanoseconds; 0 is "not given". */
+function checkHealth(check: ContainerConfig["Healthcheck"]): void {
+  if (check === undefined) return;
+  for (const name of ["Interval", "Timeout", "StartPeriod", "StartInterval"] as const) {
+    const value = check[name] ?? 0;
+    if (value !== 0 && value < SHORTEST) refuse(`${name} in Healthcheck cannot be less than 1ms`);
+  }
+  if ((check.Retries ?? 0) < 0) refuse("Retries in Healthcheck cannot be negative");
 }
 
 function refuse(message: string, hint?: string): never {

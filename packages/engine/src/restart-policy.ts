@@ -3,8 +3,11 @@ import type { HostConfig } from "./faces.ts";
 
 export type RestartPolicy =
   | { readonly name: "no" | "always" | "unless-stopped" }
-  /** `maximumRetries` 0 means: without end. */
-  | { readonly name: "on-failure"; readonly maximumRetries: number };
+  /**
+   * `maximumRetries` 0 means: without end. `on-unhealthy` is ours: as `on-failure`, and a container whose health check
+   * has failed is ended and started again.
+   */
+  | { readonly name: "on-failure" | "on-unhealthy"; readonly maximumRetries: number };
 
 const FIRST_DELAY = 100;
 const LONGEST_DELAY = 60_000;
@@ -31,6 +34,7 @@ export function readRestartPolicy(given: HostConfig["RestartPolicy"]): RestartPo
       }
       return { name: name === "" ? "no" : name };
     case "on-failure":
+    case "on-unhealthy":
       return { name, maximumRetries: retries };
     default:
       throw new SlipwayError(
@@ -45,6 +49,8 @@ export interface EndedRun {
   /** Somebody asked for its end. */
   readonly manuallyStopped: boolean;
   readonly restartCount: number;
+  /** It was ended because its health check failed. */
+  readonly unhealthy?: boolean;
 }
 
 /** Whether the policy starts the container again after a run while the engine watches. */
@@ -57,8 +63,19 @@ export function restartsAfter(policy: RestartPolicy, run: EndedRun): boolean {
     case "unless-stopped":
       return true;
     case "on-failure":
-      return run.exitCode !== 0 && (policy.maximumRetries === 0 || run.restartCount < policy.maximumRetries);
+      return run.exitCode !== 0 && hasRetries(policy.maximumRetries, run);
+    case "on-unhealthy":
+      return (run.exitCode !== 0 || run.unhealthy === true) && hasRetries(policy.maximumRetries, run);
   }
+}
+
+function hasRetries(most: number, run: EndedRun): boolean {
+  return most === 0 || run.restartCount < most;
+}
+
+/** Whether a container that has become unhealthy is to be ended, for the policy to start it again. */
+export function endsUnhealthy(policy: RestartPolicy, run: Omit<EndedRun, "exitCode" | "unhealthy">): boolean {
+  return policy.name === "on-unhealthy" && restartsAfter(policy, { ...run, exitCode: 0, unhealthy: true });
 }
 
 /** Whether the engine's own start begins the container: `always` forgets that it was stopped by hand. */

@@ -106,7 +106,7 @@ export function parseUlimit(text: string): { Name: string; Soft: number; Hard: n
   return { Name: name.toLowerCase(), Soft, Hard };
 }
 
-/** A value of `--restart`: `no`, `always`, `unless-stopped`, `on-failure[:retries]`. */
+/** A value of `--restart`: `no`, `always`, `unless-stopped`, `on-failure[:retries]`, and our `on-unhealthy[:retries]`. */
 export function parseRestart(text: string): { Name: string; MaximumRetryCount: number } {
   if (text === "") return { Name: "no", MaximumRetryCount: 0 };
   const [name = "", count, extra] = text.split(":");

@@ -104,10 +104,13 @@ export const CREATE_FLAGS = {
   pull: flag.string("Pull the image before: always, missing or never", { default: "missing", choices: PULL_CHOICES }),
   quiet: flag.bool("Say nothing while pulling", { short: "q" }),
   "read-only": flag.bool("Mount the root file system read-only"),
-  restart: flag.string("What to do at the container's exit: no, always, unless-stopped, on-failure[:n]", {
-    default: "no",
-    check: parseRestart,
-  }),
+  restart: flag.string(
+    "What to do at the container's exit: no, always, unless-stopped, on-failure[:n], on-unhealthy[:n]",
+    {
+      default: "no",
+      check: parseRestart,
+    },
+  ),
   rm: flag.bool("Remove the container and its anonymous volumes when it exits"),
   runtime: flag.string("Runtime of the container"),
   "security-opt": flag.list("Security option"),

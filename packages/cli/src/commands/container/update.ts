@@ -22,9 +22,12 @@ export const update = command({
     "memory-reservation": flag.bytes("Memory to reclaim down to when it is short"),
     "memory-swap": flag.bytes("Limit of memory and swap together; -1 for no limit of swap"),
     "pids-limit": flag.int("Number of processes; -1 for no limit"),
-    restart: flag.string("What to do at the container's exit: no, always, unless-stopped, on-failure[:n]", {
-      check: parseRestart,
-    }),
+    restart: flag.string(
+      "What to do at the container's exit: no, always, unless-stopped, on-failure[:n], on-unhealthy[:n]",
+      {
+        check: parseRestart,
+      },
+    ),
   },
   examples: [
     ["slipway update --memory 512m --memory-swap 1g web", "More memory, at once"],
