@@ -1,0 +1,80 @@
+import { check, fails, is, section, step } from "../vocabulary.ts";
+
+export const events = section("events", [
+  step("date +%s.%N > t0; docker run --name lifeline -l team=red $BASE true; docker rm lifeline; docker volume create evv; docker volume rm evv; docker tag $BASE ev:1; docker rmi ev:1; docker network create evn; docker network rm evn; sleep 0.1; date +%s.%N > t1"),
+  is("a container's life in order", "docker events --since $(cat t0) --until $(cat t1) -f container=lifeline --format '{{.Action}}'", "create\nattach\nstart\ndie\ndestroy"),
+  is("the exit code is told", 'docker events --since $(cat t0) --until $(cat t1) -f event=die --format \'{{index .Actor.Attributes "exitCode"}} {{index .Actor.Attributes "name"}} {{index .Actor.Attributes "team"}}\'', "0 lifeline red"),
+  is("--filter type", "docker events --since $(cat t0) --until $(cat t1) -f type=volume --format '{{.Type}} {{.Action}}'", "volume create\nvolume destroy"),
+  is("--filter image", "docker events --since $(cat t0) --until $(cat t1) -f type=image --format '{{.Action}}'", "tag\nuntag"),
+  is("networks", "docker events --since $(cat t0) --until $(cat t1) -f type=network -f event=create -f event=destroy --format '{{.Action}} {{index .Actor.Attributes \"name\"}}'", "create evn\ndestroy evn"),
+  is("a container connects and disconnects", "docker events --since $(cat t0) --until $(cat t1) -f type=network -f network=bridge --format '{{.Action}}'", "connect\ndisconnect"),
+  is("--filter label", "docker events --since $(cat t0) --until $(cat t1) -f label=team=red -f event=start --format '{{.Action}}'", "start"),
+  is("a line of the default form", "docker events --since $(cat t0) --until $(cat t1) -f event=start", /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}\S* container start [0-9a-f]{64} \(image=\S+, name=lifeline, team=red\)$/),
+  is(
+    "--format json",
+    "docker events --since $(cat t0) --until $(cat t1) -f event=start --format json",
+    /^\{"status":"start","id":"[0-9a-f]{64}","from":"slipway\/base[^"]*","Type":"container","Action":"start","Actor":\{"ID":"[0-9a-f]{64}","Attributes":\{"image":"[^"]*","name":"lifeline","team":"red"\}\},"scope":"local","time":\d+,"timeNano":\d+\}$/,
+  ),
+  is("what comes is seen", "(timeout 3 docker events -f type=volume --format '{{.Action}}' > seen; true) & sleep 0.7; docker volume create live >/dev/null; docker volume rm live >/dev/null; sleep 0.3; wait; cat seen", "create\ndestroy"),
+  is(
+    "exec, rename, pause, kill and their kin",
+    "date +%s.%N > t2; docker run -d --name many $BASE sleep 1000 >/dev/null; docker exec many true; docker rename many more; docker pause more >/dev/null; docker unpause more >/dev/null; docker restart -t 0 more >/dev/null; docker kill more >/dev/null; sleep 0.2; date +%s.%N > t3; docker events --since $(cat t2) --until $(cat t3) -f type=container --format '{{.Action}}' | cut -d: -f1",
+    /^create\nstart\nexec_create\nexec_start\nexec_die\nrename\npause\nunpause\n(kill\n)+die\nstop\nstart\nrestart\nkill\ndie$/,
+  ),
+]);
+
+export const system = section("system", [
+  is("version of both sides", "docker version --format '{{.Client.Os}} {{.Server.Os}} {{.Server.Arch}}'", "linux linux amd64"),
+  is("the version of the API", "docker version --format '{{.Server.APIVersion}} {{.Server.MinAPIVersion}}'", /^1\.\d+ 1\.\d+$/),
+  is("the version's page", "docker version", /^Client:[\s\S]*\nServer:[\s\S]*\n\s+runc:\n\s+Version:/m),
+  is("info counts containers", "docker run -d --name up $BASE sleep 1000 >/dev/null; docker create $BASE >/dev/null; docker info --format '{{.Containers}} {{.ContainersRunning}} {{.ContainersStopped}} {{.Images}}'", "2 1 1 1"),
+  is("info tells the drivers", "docker info --format '{{.Driver}} {{.LoggingDriver}} {{.CgroupDriver}} {{.OSType}} {{.Architecture}}'", "overlay2 json-file cgroupfs linux x86_64"),
+  is("info tells the machine", "docker info --format '{{.NCPU}}'; nproc", (text) => new Set(text.split("\n")).size === 1),
+  is("info tells the kernel", '[ "$(docker info --format \'{{.KernelVersion}}\')" = "$(uname -r)" ] && echo same', "same"),
+  is("info's page", "docker info 2>/dev/null", /Server:\n Containers: 2\n {2}Running: 1\n {2}Paused: 0\n {2}Stopped: 1\n Images: 1\n Server Version: /),
+  is("no swarm", "docker info --format '{{.Swarm.LocalNodeState}}'", "inactive"),
+  fails("swarm commands say so", "docker node ls", 1, /This node is not a swarm manager/),
+  is("there are no plug-ins", "docker plugin ls -q", ""),
+  is("df counts", "docker system df --format '{{.Type}} {{.TotalCount}} {{.Active}}'", /^Images 1 1\nContainers 2 1\nLocal Volumes 0 0\nBuild Cache \d+ 0$/),
+  is("df as a table", "docker system df | head -2", /^TYPE +TOTAL +ACTIVE +SIZE +RECLAIMABLE\nImages +1 +1 +1\.98\dMB +0B \(0%\)$/),
+  is("df -v lists all", "docker system df -v", /^Images space usage:\n[\s\S]*\nContainers space usage:\n[\s\S]*\nLocal Volumes space usage:\n[\s\S]*\nBuild cache usage: /),
+  is("_ping", "docker version --format '{{.Server.Version}}'", /./),
+]);
+
+export const prune = section("prune", [
+  step("docker run --name old -l x=1 $BASE true; docker run -d --name alive $BASE sleep 1000; docker volume create keepme >/dev/null; docker create --name anon -v /a $BASE"),
+  is("container prune asks", "echo n | docker container prune", /^WARNING! This will remove all stopped containers\.\n[\s\S]*Are you sure you want to continue\? \[y\/N\] $/),
+  is("no is no", "docker ps -aq | wc -l", "3"),
+  is("--filter label", "docker container prune -f --filter label=x=2", "Total reclaimed space: 0B"),
+  is("--filter until keeps what is newer", "docker container prune -f --filter until=1h", "Total reclaimed space: 0B"),
+  is("it lists what it removed", "docker container prune -f --filter label=x=1", /^Deleted Containers:\n[0-9a-f]{64}\n\nTotal reclaimed space: 0B$/),
+  is("yes is yes", "echo y | docker container prune", /\[y\/N\] Deleted Containers:\n[0-9a-f]{64}\n\nTotal reclaimed space: 0B$/),
+  is("what runs stays", "docker ps -a --format '{{.Names}}'", "alive"),
+  is("volume prune removes what is not used", "docker volume prune -f | head -1", "Deleted Volumes:"),
+  step("printf 'FROM '$BASE'\\nLABEL d=1\\n' | docker build -q -t dang - 2>/dev/null; printf 'FROM '$BASE'\\nLABEL d=2\\n' | docker build -q -t dang - 2>/dev/null; docker tag $BASE unused:1"),
+  is("a rebuilt image dangles", "docker images -f dangling=true -q | wc -l", "1"),
+  is("image prune removes what dangles", "docker image prune -f", /^Deleted Images:\ndeleted: sha256:[0-9a-f]{64}[\s\S]*\n\nTotal reclaimed space: \d+B$/),
+  is("what has a name stays", "docker images -q dang | wc -l", "1"),
+  is("image prune -a removes what no container uses", "docker image prune -af | grep -c 'untagged: dang:latest'", "1"),
+  is("the image of a container stays", "docker images -q $BASE | wc -l", "1"),
+  is("system prune asks", "echo n | docker system prune", /^WARNING! This will remove:\n {2}- all stopped containers\n {2}- all networks not used by at least one container\n {2}- all dangling images\n {2}- unused build cache\n/),
+  is("system prune -f", "docker create --name sp $BASE >/dev/null; docker network create spn >/dev/null; docker system prune -f", /^Deleted Containers:\n[0-9a-f]{64}\n\nDeleted Networks:\nspn\n\n([\s\S]*\n)?Total reclaimed space: \S+$/),
+  fails("an unknown filter is refused", "docker container prune -f --filter nope=1", 1, /[Ii]nvalid filter 'nope'/),
+]);
+
+export const usage = section("stats and update", [
+  step("docker run -d --name st -m 64m $BASE sleep 1000"),
+  is("stats --no-stream", "docker stats --no-stream --format '{{.Name}} {{.PIDs}} {{.MemUsage}}' st", /^st 1 [\d.]+[KM]?i?B \/ 64MiB$/),
+  is("its heading", "docker stats --no-stream st | head -1", /^CONTAINER ID {3}NAME +CPU % +MEM USAGE \/ LIMIT +MEM % +NET I\/O +BLOCK I\/O +PIDS$/),
+  is("percentages", "docker stats --no-stream --format '{{.CPUPerc}} {{.MemPerc}}' st", /^\d+\.\d\d% \d+\.\d\d%$/),
+  is("-a shows stopped ones", "docker create --name st2 $BASE >/dev/null; docker stats -a --no-stream --format '{{.Name}}'", (text) => text.split("\n").sort().join(" ") === "st st2"),
+  fails("an unknown container", "docker stats --no-stream nosuch", 1, /No such container: nosuch/),
+  is("update prints the name", "docker update -m 32m --memory-swap 64m st", "st"),
+  is("the limit changed", "docker exec st cat /sys/fs/cgroup/memory/memory.limit_in_bytes; docker inspect -f '{{.HostConfig.Memory}}' st", "33554432\n33554432"),
+  is("other limits", "docker update --cpus 0.25 --pids-limit 20 --cpu-shares 256 st >/dev/null; docker exec st cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/cpu/cpu.shares", "25000\n20\n256"),
+  is("the restart policy", "docker update --restart unless-stopped st >/dev/null; docker inspect -f '{{.HostConfig.RestartPolicy.Name}}' st", "unless-stopped"),
+  fails("memory above swap is refused", "docker update -m 128m st", 1, /Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time/),
+  fails("update of an unknown container", "docker update -m 32m nosuch", 1, /No such container: nosuch/),
+  fails("without flags there is nothing to do", "docker update st", 1, "you must provide one or more flags when using this command"),
+  check("update of several", "docker update --cpu-shares 100 st st2", { out: "st\nst2" }),
+]);

@@ -1,0 +1,40 @@
+import { check, daemonSays, fails, section } from "../vocabulary.ts";
+
+/** One sentence for a name that is not there, whatever is asked of it. */
+const unknown = (verb: string, command: string, err: RegExp = daemonSays("No such container: nosuch")) => fails(`${verb} of an unknown container`, command, 1, err);
+
+export const errors = section("errors", [
+  unknown("start", "docker start nosuch", /Error response from daemon: No such container: nosuch[\s\S]*failed to start containers: nosuch/),
+  unknown("stop", "docker stop nosuch"),
+  unknown("restart", "docker restart nosuch"),
+  unknown("kill", "docker kill nosuch", /Error response from daemon: .*No such container: nosuch/),
+  unknown("pause", "docker pause nosuch"),
+  unknown("unpause", "docker unpause nosuch"),
+  unknown("rename", "docker rename nosuch x1", /Error response from daemon: No such container: nosuch/),
+  unknown("wait", "docker wait nosuch"),
+  unknown("top", "docker top nosuch"),
+  unknown("port", "docker port nosuch"),
+  unknown("stats", "docker stats --no-stream nosuch"),
+  unknown("network connect", "docker network connect bridge nosuch"),
+  check("an unknown image is asked for elsewhere", "docker run nosuch.invalid/x:1", { code: 125, out: "", err: /^Unable to find image 'nosuch.invalid\/x:1' locally\ndocker: Error response from daemon: / }),
+  fails("a name that is none", "docker create --name=-bad $BASE", 1, daemonSays("Invalid container name (-bad), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")),
+  fails("a reference that is none", "docker create 'UPPER case'", 1, /invalid reference format/),
+  check("an unknown command", "docker nosuch", { code: 1, out: "", err: /unknown command: docker nosuch/ }),
+  check("an unknown flag", "docker ps --nosuch", { code: 125, out: "", err: /unknown flag: --nosuch/ }),
+  check("an unknown short flag", "docker run -Z x", { code: 125, out: "", err: /unknown shorthand flag: 'Z' in -Z/ }),
+  check("a flag without its value", "docker run --name", { code: 125, out: "", err: /flag needs an argument: --name/ }),
+  check("a value that does not fit", "docker ps -n x", { code: 125, out: "", err: /invalid argument "x" for "-n, --last" flag/ }),
+  check("a truth value that is none", "docker run --rm=maybe $BASE", { code: 125, out: "", err: /invalid argument "maybe" for "--rm" flag/ }),
+  check("too few arguments", "docker run", { code: 1, out: "", err: /requires at least 1 argument/ }),
+  check("too many arguments", "docker ps x", { code: 1, out: "", err: /accepts no arguments/ }),
+  check("exactly two are wanted", "docker rename x", { code: 1, out: "", err: /requires 2 arguments/ }),
+  check("a management command without a verb shows its help", "docker container", { out: "", err: /^Usage: {2}docker container COMMAND/ }),
+  check("help of a command", "docker run --help", { out: /^Usage: {2}docker run \[OPTIONS\] IMAGE \[COMMAND\] \[ARG\.\.\.\]/ }),
+  check("help of all", "docker --help", { out: /^Usage: {2}docker \[OPTIONS\] COMMAND/ }),
+  check("the client's version", "docker --version", { out: /version \S+/ }),
+  check("an engine that is not there", "DOCKER_HOST=unix:///nosuch.sock docker ps", { code: 1, out: "", err: /Cannot connect to the Docker daemon at unix:\/\/\/nosuch\.sock\. Is the docker daemon running\?|failed to connect to the docker API at unix:\/\/\/nosuch\.sock/ }),
+  check("a host that is none", "DOCKER_HOST=nonsense:// docker ps", { code: 1, out: "", err: /./ }),
+  check("-H says which engine", "docker -H unix:///nosuch.sock ps", { code: 1, out: "", err: /nosuch\.sock/ }),
+  check("a template that is none", "docker ps --format '{{.'", { code: 1, out: "", err: /template/ }),
+  fails("an ID that fits several", "for i in $(seq 17); do docker create $BASE >/dev/null; done; docker start $(docker ps -aq | cut -c1 | sort | uniq -d | head -1) 2>&1 | head -1 >&2; exit 1", 1, /multiple IDs found with provided prefix/i),
+]);
