@@ -393,6 +393,22 @@ describe("crashes", () => {
     await trial.client.delete(pipe.id);
   });
 
+  test("a container ends although the supervisor of one of its execs was killed, and others keep their exit codes", async () => {
+    const container = await running(["sh", "-c", "trap 'exit 6' TERM; while :; do sleep 0.05; done"]);
+    const other = await running(["sh", "-c", "trap 'exit 8' TERM; while :; do sleep 0.05; done"]);
+    await trial.client.exec(execOf(container, "left", ["sleep", "1000"]));
+    kill(supervisorPid(), "KILL");
+    await trial.client.prepare();
+    await trial.client.signal(container.id, 15);
+    expect(await trial.exitOf(container.id)).toMatchObject({ exitCode: 6 });
+    await trial.client.signal(other.id, 15);
+    const exit = await trial.exitOf(other.id);
+    // The kernel remembers it from 6.15 on.
+    expect(exit.exitCode).toBe(exit.exitCodeUnknown ? 255 : 8);
+    await trial.client.delete(container.id);
+    await trial.client.delete(other.id);
+  });
+
   test("an exit that no daemon saw is told to the next one, once", async () => {
     const container = await running(["sh", "-c", "sleep 0.1; exit 4"]);
     await trial.client.close();

@@ -54,6 +54,7 @@ export {
   type ChildExit,
   decodeStatus,
   kill,
+  pidfdExitStatus,
   pidfdOpen,
   pidfdSendSignal,
   processStartTime,

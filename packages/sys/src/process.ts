@@ -104,6 +104,26 @@ export function pidfdSendSignal(pidfd: number, signal: number): boolean {
   return true;
 }
 
+/** `PIDFD_GET_INFO` with the 64 bytes that kernel 6.13 defined, and the bit that asks for the exit code (6.15). */
+const PIDFD_GET_INFO = 0xc040ff0b;
+const PIDFD_INFO_SIZE = 64;
+const PIDFD_INFO_EXIT = 8;
+const EXIT_CODE_OFFSET = 60;
+
+/**
+ * The status, as wait(2) encodes it, of a process that has ended and that its parent has collected, whoever that was.
+ * Undefined before that, and before Linux 6.15.
+ */
+export function pidfdExitStatus(pidfd: number): number | undefined {
+  const { nr, call } = kernel();
+  const memory = scratch();
+  const at = memory.zeroed(PIDFD_INFO_SIZE);
+  memory.view.setUint32(at, PIDFD_INFO_EXIT, true);
+  if (call(nr.ioctl, pidfd, PIDFD_GET_INFO, memory.address(at)) < 0) return undefined;
+  const isKnown = (memory.view.getUint32(at, true) & PIDFD_INFO_EXIT) !== 0;
+  return isKnown ? memory.view.getInt32(at + EXIT_CODE_OFFSET, true) : undefined;
+}
+
 /** When a process started, in clock ticks since the boot: with the pid it names a process for good. Undefined if it is gone. */
 export function processStartTime(pid: number): number | undefined {
   try {

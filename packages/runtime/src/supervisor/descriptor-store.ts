@@ -72,20 +72,34 @@ export class DescriptorStore {
 
 /** The exit status of a process that ended and was not collected, as wait(2) encodes it; undefined if there is none. */
 export function zombieStatus(pid: number): number | undefined {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, "latin1");
-    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" ? Number(fields[49]) : undefined;
-  } catch {
-    return undefined;
-  }
+  const fields = statFields(pid);
+  return fields?.[0] === "Z" ? Number(fields[49]) : undefined;
+}
+
+const PF_EXITING = 4;
+
+/**
+ * The exit status of a process that has ended all but for one thing: it is the first of its pid namespace, and waits until
+ * every other one in it has been collected.
+ */
+export function endingStatus(pid: number): number | undefined {
+  const fields = statFields(pid);
+  return fields !== undefined && fields[0] !== "Z" && (Number(fields[6]) & PF_EXITING) !== 0
+    ? Number(fields[49])
+    : undefined;
 }
 
 /** When a process started, also of one that has ended and was not collected. */
 export function startTimeOf(pid: number): number | undefined {
+  const fields = statFields(pid);
+  return fields === undefined ? undefined : Number(fields[19]);
+}
+
+/** From the state on: the name before it may hold anything, also `)`. */
+function statFields(pid: number): string[] | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, "latin1");
-    return Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[19]);
+    return text.slice(text.lastIndexOf(")") + 2).split(" ");
   } catch {
     return undefined;
   }

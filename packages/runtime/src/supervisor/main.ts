@@ -22,7 +22,7 @@ import {
 } from "@slipway/sys";
 import type { ExecRequest, ExitRecord, StartRequest } from "../faces.ts";
 import { acceptAll, Connection } from "./connection.ts";
-import { DescriptorStore, makeStoreEnds, zombieStatus } from "./descriptor-store.ts";
+import { DescriptorStore, endingStatus, makeStoreEnds, zombieStatus } from "./descriptor-store.ts";
 import { type Answer, FRAME, type Hello, PROTOCOL_VERSION, type Request, type WireError } from "./frames.ts";
 import { Loop } from "./loop.ts";
 import { childrenOf, reapOrphans } from "./orphans.ts";
@@ -37,6 +37,8 @@ const LINGER = 30_000;
 const CHECK_EVERY = 3_000;
 /** Milliseconds without a request after which memory is given back. */
 const QUIET = 1_000;
+/** As `CHECK_EVERY`, while processes of a predecessor run. */
+const CHECK_INHERITED_EVERY = 200;
 /** As `LINGER`, without a daemon. */
 const LINGER_ALONE = 500;
 
@@ -261,13 +263,36 @@ class SupervisorWorker {
       return;
     }
     this.#removeIdleKeepers();
+    const inherited = this.#releaseEnding();
     reapOrphans();
     if (quiet > QUIET && this.#collectedAfter !== this.#lastRequest) {
       // Nobody else would: the runtime collects when its own event loop is idle, and that never turns here.
       Bun.gc(true);
       this.#collectedAfter = this.#lastRequest;
     }
-    this.#checkAfter(alone ? LINGER_ALONE : CHECK_EVERY);
+    this.#checkAfter(inherited ? CHECK_INHERITED_EVERY : alone ? LINGER_ALONE : CHECK_EVERY);
+  }
+
+  /**
+   * A container of a predecessor cannot end while the zombie of an exec, or of a runtime that was about to start one, lies
+   * in its pid namespace: an earlier keeper collects nothing. So that keeper goes as soon as one of its containers hangs in
+   * its end, and the system collects everything. What is known of ends by then is noted before; of those that end later the
+   * kernel tells us from 6.15 on, and the exit code of others is lost. Returns whether there are earlier keepers.
+   */
+  #releaseEnding(): boolean {
+    let inherited = false;
+    for (const name of this.#keeperNames()) {
+      const pid = Number(name);
+      if (pid === this.#keeperPid || !isKeeper(pid)) continue;
+      inherited = true;
+      const children = childrenOf(pid);
+      const isHeldUp = children.some((child) => endingStatus(child) !== undefined);
+      if (!isHeldUp || !children.some((child) => zombieStatus(child) !== undefined)) continue;
+      this.#server?.noteEnds();
+      kill(pid, "KILL");
+      rmSync(`${this.#paths.keepers}/${name}`, { force: true });
+    }
+    return inherited;
   }
 
   #checkAfter(milliseconds: number): void {

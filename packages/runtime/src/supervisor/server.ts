@@ -180,6 +180,11 @@ export class SupervisorServer {
     };
   }
 
+  /** Takes note of all ends that have happened. */
+  noteEnds(): void {
+    for (const process of [...this.#processes()]) process.noteEnd();
+  }
+
   acknowledge(id: string, execId?: string): void {
     const process = this.#process(id, execId);
     if (process === undefined) return;

@@ -1,12 +1,12 @@
 import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type SlipwayError, writeFileAtomic } from "@slipway/base";
-import { closeFd, pidfdOpen, pidfdSendSignal, READY, SystemError, waitPid } from "@slipway/sys";
+import { closeFd, pidfdExitStatus, pidfdOpen, pidfdSendSignal, READY, SystemError, waitPid } from "@slipway/sys";
 import type { ExitRecord, LogPolicy } from "../faces.ts";
 import { LogWriter } from "../logs/log-writer.ts";
 import { readPidFile } from "../runc.ts";
 import type { DescriptorStore } from "./descriptor-store.ts";
-import { startTimeOf, zombieStatus } from "./descriptor-store.ts";
+import { endingStatus, startTimeOf, zombieStatus } from "./descriptor-store.ts";
 import type { Loop } from "./loop.ts";
 import { makeInputFifo, makeOutputFifo } from "./output-pipe.ts";
 import { closeDescriptors, type Stdio, type StdioDescriptors } from "./stdio.ts";
@@ -46,6 +46,8 @@ export class SupervisedProcess {
   #pid = 0;
   #pidfd = -1;
   #exit: ExitRecord | undefined;
+  /** What was seen of its end before it was over. */
+  #seenStatus: number | undefined;
   /** To be ended as soon as it runs. */
   #doomed = false;
   readonly #whenExited: (() => void)[] = [];
@@ -204,14 +206,24 @@ export class SupervisedProcess {
     this.#ended(status ?? UNKNOWN_EXIT, status === undefined);
   }
 
-  /** Ours to collect, or, after a predecessor's death, to be read off the zombie that its keeper leaves lying. */
+  /** Reads what can be read of its end by now: whoever keeps its zombie is about to go. */
+  noteEnd(): void {
+    if (this.#phase !== "running") return;
+    if (zombieStatus(this.#pid) !== undefined) this.#collect();
+    else this.#seenStatus = endingStatus(this.#pid);
+  }
+
+  /**
+   * Ours to collect, or, after a predecessor's death, to be read off the zombie that its keeper leaves lying, or that the
+   * keeper has left to somebody else.
+   */
   #status(): number | undefined {
     try {
       return waitPid(this.#pid)?.exitCode;
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
     }
-    const status = zombieStatus(this.#pid);
+    const status = zombieStatus(this.#pid) ?? pidfdExitStatus(this.#pidfd) ?? this.#seenStatus;
     if (status === undefined) return undefined;
     return (status & 0x7f) === 0 ? (status >>> 8) & 0xff : 128 + (status & 0x7f);
   }
