@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { SlipwayError } from "@slipway/base";
@@ -69,8 +69,10 @@ export class Engine implements AsyncDisposable {
   }
 
   async startDaemon(): Promise<void> {
-    const log = Bun.file(join(this.root, "daemon.log"));
+    // What an earlier one said stays.
+    const log = openSync(join(this.root, "daemon.log"), "a");
     this.#daemon = Bun.spawn([SLIPWAY, "daemon", ...this.daemonFlags()], { stdin: "ignore", stdout: log, stderr: log });
+    closeSync(log);
     await this.#answering();
   }
 

@@ -2,7 +2,9 @@
  * `kill -9` of the daemon, of the supervisor, of both, at random moments of a random sequence of API calls; after each
  * restart all that is said in kill/invariants.ts must hold. Ends with 1 at the first round in which it does not.
  *
- *   bun tests/long/kill-rounds.ts [--rounds 200] [--seed 1]
+ *   bun tests/long/kill-rounds.ts [--rounds 200] [--seed 1] [--keep]
+ *
+ * `--keep` leaves an engine that failed as it is, for looking into it.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -30,20 +32,27 @@ export async function killRounds(options: {
   readonly rounds: number;
   readonly seed: number;
   readonly say: (text: string) => void;
+  /** Sees the engine as it failed. */
+  readonly onFailure?: (engine: Engine, error: unknown) => void;
 }): Promise<KillReport> {
   const dice = new Dice(options.seed);
   const memory = new Memory();
   await using engine = await Engine.start();
   const api = new Api(engine.socket);
-  await startWitness(api, memory);
-  for (let round = 1; round <= options.rounds; round++) {
-    const victims = dice.pick(["daemon", "supervisor", "both"] as const);
-    const began = performance.now();
-    await playAndKill(engine, api, { dice, memory, victims });
-    await settle(engine, api, { memory, round, victims });
-    if (round % STORE_EVERY === 0 || round === options.rounds) await checkStore(engine);
-    await expectWitness(api, round);
-    options.say(`round ${round}: ${victims} killed, all holds after ${Math.round(performance.now() - began)} ms`);
+  try {
+    await startWitness(api, memory);
+    for (let round = 1; round <= options.rounds; round++) {
+      const victims = dice.pick(["daemon", "supervisor", "both"] as const);
+      const began = performance.now();
+      await playAndKill(engine, api, { dice, memory, victims });
+      await settle(engine, api, { memory, round, victims });
+      if (round % STORE_EVERY === 0 || round === options.rounds) await checkStore(engine);
+      await expectWitness(api, round);
+      options.say(`round ${round}: ${victims} killed, all holds after ${Math.round(performance.now() - began)} ms`);
+    }
+  } catch (error) {
+    options.onFailure?.(engine, error);
+    throw error;
   }
   return { rounds: options.rounds, failures: memory.failures };
 }
@@ -133,9 +142,20 @@ async function checkStore(engine: Engine): Promise<void> {
 
 if (import.meta.main) {
   const { values } = parseArgs({
-    options: { rounds: { type: "string", default: "200" }, seed: { type: "string", default: "1" } },
+    options: {
+      ...{ rounds: { type: "string", default: "200" }, seed: { type: "string", default: "1" } },
+      keep: { type: "boolean", default: false },
+    },
   });
-  const report = await killRounds({ rounds: Number(values.rounds), seed: Number(values.seed), say: console.log });
+  const report = await killRounds({
+    ...{ rounds: Number(values.rounds), seed: Number(values.seed), say: console.log },
+    onFailure: (engine, error) => {
+      console.log(error);
+      if (!values.keep) return;
+      console.log(`kept: ${engine.root}`);
+      process.exit(1);
+    },
+  });
   for (const [words, times] of report.failures) console.log(`${times} times answered: ${words}`);
   console.log(`${report.rounds} rounds: everything holds`);
 }

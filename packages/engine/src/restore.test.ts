@@ -96,4 +96,21 @@ test("leftovers of a crash are removed: mounts, bundles, files, layers, what rem
   expect(existsSync(stray.upper)).toBe(false);
   expect(second.store.layers.writables()).toHaveLength(1);
   expect(supervisor.running.size).toBe(0);
+  // The supervisor may still start it, or hold what it has left.
+  expect(supervisor.deleted).toContain("stray");
+});
+
+test("what was being started when the engine fell is ended: nobody was told that it runs", async () => {
+  const supervisor = new ScriptedSupervisor();
+  const first = await openFixture({ supervisor: () => supervisor });
+  const { id } = await first.engine.containers.create(containerOf(["x"]));
+  supervisor.running.add(id);
+  mkdirSync(join(first.execRoot, "containers", id), { recursive: true });
+  await using second = await first.reopen();
+  await settled(second);
+  expect((await statusOf(second, id)).status).toBe("created");
+  expect(supervisor.running.size).toBe(0);
+  expect(readdirSync(join(second.execRoot, "containers"))).toEqual([]);
+  await second.engine.containers.start(id);
+  expect((await statusOf(second, id)).status).toBe("running");
 });

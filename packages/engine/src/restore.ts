@@ -28,8 +28,9 @@ export async function restoreContainers(
   const alive = new Map(running.map(({ id, pid }) => [id, pid]));
   const ended = new Map(exits.filter((exit) => exit.execId === undefined).map((exit) => [exit.id, exit]));
 
-  const strangers = new Set([...alive.keys()].filter((id) => index.get(id) === undefined));
-  for (const id of strangers) endStranger(context, id);
+  // What is only starting is not among the running yet, but it has a bundle.
+  const made = new Set([...alive.keys(), ...namesIn(context.paths.bundles)]);
+  for (const id of made) if (index.get(id) === undefined) endStranger(context, id, alive.has(id));
   const wasUp = new Set(index.all().flatMap(({ id, state }) => (isUp(state.status) ? [id] : [])));
   for (const entry of index.all()) reconcile(context, entry, alive.get(entry.id), ended.get(entry.id));
   const kept = new Set(index.all().flatMap(({ id, state }) => (isAlive(state.status) ? [id] : [])));
@@ -41,7 +42,7 @@ export async function restoreContainers(
     entry.endpoints = networks.sandbox(entry.id)?.endpoints ?? [];
     await agree(context, entry);
   }
-  await removeLeftovers(context, kept, strangers);
+  await removeLeftovers(context, kept);
   return { wanted: toStart(context, wasUp), exits };
 }
 
@@ -49,10 +50,13 @@ function isUp(status: ContainerEntry["state"]["status"]): boolean {
   return isAlive(status) || status === "restarting";
 }
 
-/** What runs without a container in the database lost it in a crash between two steps: nobody can ever name it again. */
-function endStranger(context: ContainerContext, id: string): void {
+/**
+ * What has a process or a bundle without a container in the database lost it in a crash between two steps: nobody can ever
+ * name it again. The supervisor goes first, or it would keep what has no files any more.
+ */
+function endStranger(context: ContainerContext, id: string, runs: boolean): void {
   const { supervisor, log, cleanups, paths } = context;
-  log.warn("ending a container that the database does not know", { container: shortId(id) });
+  if (runs) log.warn("ending a container that the database does not know", { container: shortId(id) });
   const end = async (): Promise<void> => {
     try {
       // Ends it first.
@@ -73,12 +77,9 @@ function reconcile(
 ): void {
   const { index, now } = context;
   const { status } = entry.state;
-  if (pid !== undefined) {
-    // It was started, but the engine fell before it could say so.
-    if (!isUp(status)) index.apply(entry, { kind: "started", pid, at: now(), fresh: true });
-    else if (status === "restarting") index.apply(entry, { kind: "started", pid, at: now(), fresh: false });
-    return;
-  }
+  // Otherwise the engine fell in the middle of a start, before it could say so or while it undid what had failed: nobody
+  // was told that it runs, and nobody knows what of its network and ports is left. It is ended with the other leftovers.
+  if (pid !== undefined && isAlive(status)) return;
   if (status === "restarting") {
     index.apply(entry, { kind: "restart-cancelled" });
     return;
@@ -100,11 +101,7 @@ function notePause(context: ContainerContext, entry: ContainerEntry): void {
 }
 
 /** Mounts, bundles and files that belong to nothing that runs, or to no container at all. */
-async function removeLeftovers(
-  context: ContainerContext,
-  kept: ReadonlySet<string>,
-  strangers: ReadonlySet<string>,
-): Promise<void> {
+async function removeLeftovers(context: ContainerContext, kept: ReadonlySet<string>): Promise<void> {
   const { index, store, paths, log } = context;
   const writables = new Map(index.all().map((entry) => [entry.definition.writableId, entry]));
   for (const writable of store.layers.writables()) {
@@ -118,11 +115,9 @@ async function removeLeftovers(
     }
   }
   for (const name of namesIn(paths.bundles)) {
-    if (kept.has(name) || strangers.has(name)) continue;
     const entry = index.get(name);
     // Not waited for: a start of this container waits for it, the engine's need not.
-    if (entry !== undefined) cleanUp(context, entry, () => tearDown(context, entry));
-    else await rm(join(paths.bundles, name), { recursive: true, force: true });
+    if (entry !== undefined && !kept.has(name)) cleanUp(context, entry, () => tearDown(context, entry));
   }
   for (const name of namesIn(paths.containers)) {
     if (index.get(name) === undefined) await rm(join(paths.containers, name), { recursive: true, force: true });

@@ -2,8 +2,8 @@ import { BASE } from "../../e2e/harness.ts";
 import type { Api } from "../api.ts";
 import type { Dice } from "../dice.ts";
 
-/** Few names, so that moves meet each other. */
-const CONTAINERS = Array.from({ length: 10 }, (_, n) => `c${n}`);
+/** Few names, so that moves meet each other; none is the beginning of an ID. */
+const CONTAINERS = Array.from({ length: 10 }, (_, n) => `k${n}`);
 const NETWORKS = ["net0", "net1", "net2"];
 const VOLUMES = ["vol0", "vol1", "vol2", "vol3"];
 const IMAGES = ["kill/a", "kill/b"];

@@ -13,6 +13,7 @@ export class ScriptedSupervisor implements Supervisor {
   readonly signals: string[] = [];
   readonly requests: StartRequest[] = [];
   readonly execs: ExecRequest[] = [];
+  readonly deleted: string[] = [];
   /** Signals that end a container. */
   deadly: readonly number[] = [9, 15];
   /** The next start fails so. */
@@ -87,6 +88,7 @@ export class ScriptedSupervisor implements Supervisor {
   }
 
   async delete(id: string): Promise<void> {
+    this.deleted.push(id);
     this.running.delete(id);
   }
 
