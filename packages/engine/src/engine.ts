@@ -153,7 +153,7 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
     ...{ containers, execs, images, volumes, system, events },
     files: new FileService(context, containers),
     networks: new NetworkService(context),
-    restore: async () => restored.resolve(await restore(context, containers, starts)),
+    restore: async () => restored.resolve(await restore(context, { containers, execs, starts })),
     idle,
     close: async (options = {}) => {
       await starts.idle();
@@ -191,10 +191,11 @@ function engineId(store: Store): string {
 /** Returns the ends that were recorded. */
 async function restore(
   context: ContainerContext,
-  containers: ContainerService,
-  starts: PendingWork,
+  parts: { readonly containers: ContainerService; readonly execs: ExecService; readonly starts: PendingWork },
 ): Promise<ReadonlySet<string>> {
-  const { wanted, exits } = await restoreContainers(context);
+  const { containers, starts } = parts;
+  const { wanted, exits, execs } = await restoreContainers(context);
+  parts.execs.restore(execs, exits);
   containers.watchRunning();
   // Not waited for: the first request is answered while they come up.
   for (const entry of wanted) {

@@ -1,5 +1,5 @@
 import { randomId, SlipwayError, shortId } from "@slipway/base";
-import type { ExitRecord, StdioSession } from "@slipway/runtime";
+import type { ExitRecord, KnownExec, StdioSession } from "@slipway/runtime";
 import { mergeEnv, processEnv } from "./config-merge.ts";
 import { type ContainerContext, publishContainerEvent } from "./container-context.ts";
 import type { ContainerEntry } from "./container-index.ts";
@@ -33,7 +33,10 @@ interface Exec {
 const KEPT_OUTPUT = 4096;
 const SIGKILL = 9;
 
-/** Further processes in running containers. They are known as long as this engine runs. */
+/**
+ * Further processes in running containers. The supervisor keeps what is needed to know them again: those that run, and
+ * those that ended while no engine was there. An exec that was never started goes with the engine.
+ */
 export class ExecService {
   readonly #context: ContainerContext;
   readonly #execs = new Map<string, Exec>();
@@ -41,6 +44,28 @@ export class ExecService {
 
   constructor(context: ContainerContext) {
     this.#context = context;
+  }
+
+  /** After the engine's start: the execs of containers that ran on, and the ends that nobody saw. */
+  restore(known: readonly KnownExec[], exits: readonly ExitRecord[]): void {
+    const ends = new Map(exits.flatMap((exit) => (exit.execId === undefined ? [] : [[exit.execId, exit]])));
+    for (const { id, execId, pid, note } of known) {
+      const entry = this.#context.index.get(id);
+      if (entry === undefined || note === undefined) continue;
+      const exec: Exec = {
+        id: execId,
+        entry,
+        config: JSON.parse(note) as ExecConfig,
+        phase: { kind: "running", pid },
+        starting: undefined,
+        ended: Promise.withResolvers(),
+      };
+      this.#execs.set(execId, exec);
+      entry.execIds.add(execId);
+      const end = ends.get(execId);
+      if (end !== undefined) this.#end(exec, end.exitCode);
+      else if (!isAlive(entry.state.status)) this.#end(exec, 128 + SIGKILL);
+    }
   }
 
   /** Throws `conflict` when the container is not running, or paused. */
@@ -205,6 +230,7 @@ export class ExecService {
       terminal: config.Tty === true,
       openStdin: config.AttachStdin === true,
       privileged: config.Privileged === true || entry.definition.hostConfig.Privileged === true,
+      note: JSON.stringify(config),
       ...(console === undefined ? {} : { consoleSize: console }),
     };
   }

@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, errorMessage, shortId } from "@slipway/base";
-import { Cgroup, cgroupsPath, type ExitRecord } from "@slipway/runtime";
+import { Cgroup, cgroupsPath, type ExitRecord, type KnownExec } from "@slipway/runtime";
 import { unmountBelow } from "@slipway/sys";
 import type { ContainerContext } from "./container-context.ts";
 import { cleanUp, removeEntry, tearDown } from "./container-end.ts";
@@ -19,12 +19,14 @@ const UNSEEN_EXIT = 255;
  * kept, ends during the absence are recorded, leftovers of crashes are removed. Returns the recorded ends, and the
  * containers that their policy starts now.
  */
-export async function restoreContainers(
-  context: ContainerContext,
-): Promise<{ readonly wanted: readonly ContainerEntry[]; readonly exits: readonly ExitRecord[] }> {
+export async function restoreContainers(context: ContainerContext): Promise<{
+  readonly wanted: readonly ContainerEntry[];
+  readonly exits: readonly ExitRecord[];
+  readonly execs: readonly KnownExec[];
+}> {
   const { supervisor, index, networks } = context;
   mkdirSync(context.paths.bundles, { recursive: true, mode: 0o700 });
-  const { running, exits } = await supervisor.state();
+  const { running, exits, execs = [] } = await supervisor.state();
   const alive = new Map(running.map(({ id, pid }) => [id, pid]));
   const ended = new Map(exits.filter((exit) => exit.execId === undefined).map((exit) => [exit.id, exit]));
 
@@ -43,7 +45,7 @@ export async function restoreContainers(
     await agree(context, entry);
   }
   await removeLeftovers(context, kept);
-  return { wanted: toStart(context, wasUp), exits };
+  return { wanted: toStart(context, wasUp), exits, execs };
 }
 
 function isUp(status: ContainerEntry["state"]["status"]): boolean {

@@ -137,6 +137,17 @@ export interface ExecRequest {
   readonly openStdin: boolean;
   readonly privileged: boolean;
   readonly consoleSize?: { readonly rows: number; readonly columns: number };
+  /** The caller's own, kept with the process and given back by `state`. */
+  readonly note?: string;
+}
+
+/** An exec that runs, or has ended without anybody having heard of it. */
+export interface KnownExec {
+  readonly id: string;
+  readonly execId: string;
+  /** 0 when it has ended. */
+  readonly pid: number;
+  readonly note?: string;
 }
 
 export interface ExitRecord {
@@ -180,6 +191,8 @@ export interface Supervisor {
   state(): Promise<{
     readonly running: readonly { readonly id: string; readonly pid: number }[];
     readonly exits: readonly ExitRecord[];
+    /** Absent from a supervisor of an older version. */
+    readonly execs?: readonly KnownExec[];
   }>;
   /** Called for every exit, also those that happened while no daemon was there; acknowledged when the listener returns. */
   onExit(listener: (exit: ExitRecord) => void | Promise<void>): void;

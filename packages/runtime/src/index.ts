@@ -9,6 +9,7 @@ export type {
   Device,
   ExecRequest,
   ExitRecord,
+  KnownExec,
   LogPolicy,
   LogQuery,
   LogRecord,

@@ -20,7 +20,7 @@ export interface Fixture extends AsyncDisposable {
   /** `type action` of everything announced so far. */
   readonly events: EngineEvent[];
   /** Ends the engine as a shutdown does and opens it again on the same directories. */
-  reopen(): Promise<Fixture>;
+  reopen(meanwhile?: () => Promise<void>): Promise<Fixture>;
   /** Ends the engine and leaves everything as it is. */
   close(): Promise<void>;
 }
@@ -58,8 +58,9 @@ export async function openFixture(options: FixtureOptions): Promise<Fixture> {
   };
   return {
     ...{ engine, store, root, execRoot, events },
-    reopen: async () => {
+    reopen: async (meanwhile) => {
       await close(false);
+      await meanwhile?.();
       return openFixture({ ...options, root, execRoot, bridge });
     },
     close: () => close(false),

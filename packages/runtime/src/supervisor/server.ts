@@ -12,7 +12,7 @@ import { dirname } from "node:path";
 import { SlipwayError } from "@slipway/base";
 import { closeFd, kill, openConsoleSocket } from "@slipway/sys";
 import { Cgroup } from "../cgroup.ts";
-import type { ExecRequest, ExitRecord, StartRequest } from "../faces.ts";
+import type { ExecRequest, ExitRecord, KnownExec, StartRequest } from "../faces.ts";
 import { Runc } from "../runc.ts";
 import type { Connection } from "./connection.ts";
 import type { DescriptorStore } from "./descriptor-store.ts";
@@ -119,6 +119,7 @@ export class SupervisorServer {
       terminal: request.terminal,
       openStdin: request.openStdin,
       stdinOnce: true,
+      ...(request.note === undefined ? {} : { note: request.note }),
     };
     const paths = new ProcessPaths(container.bundle, execId);
     const stdio = this.#stdioFor(processKey(containerId, execId));
@@ -170,6 +171,7 @@ export class SupervisorServer {
   state(): {
     readonly running: readonly { readonly id: string; readonly pid: number }[];
     readonly exits: ExitRecord[];
+    readonly execs: readonly KnownExec[];
   } {
     const all = [...this.#processes()];
     return {
@@ -177,6 +179,12 @@ export class SupervisorServer {
         .filter((process) => process.phase === "running" && process.meta.execId === undefined)
         .map((process) => ({ id: process.meta.id, pid: process.pid })),
       exits: all.flatMap((process) => (process.exit === undefined || isAcknowledged(process) ? [] : [process.exit])),
+      execs: all.flatMap((process) => {
+        const { id, execId, note } = process.meta;
+        const ended = process.phase === "exited";
+        if (execId === undefined || process.phase === "starting" || (ended && isAcknowledged(process))) return [];
+        return [{ id, execId, pid: ended ? 0 : process.pid, ...(note === undefined ? {} : { note }) }];
+      }),
     };
   }
 

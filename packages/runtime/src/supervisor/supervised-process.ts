@@ -21,6 +21,8 @@ export interface ProcessMeta {
   readonly stdinOnce: boolean;
   readonly log?: LogPolicy;
   readonly logDirectory?: string;
+  /** Of an exec's request. */
+  readonly note?: string;
 }
 
 export interface ProcessContext {
