@@ -49,7 +49,7 @@ describe("--network", () => {
     [["bridge"], { "network-alias": ["x"] }, "network-scoped aliases are only supported for user-defined networks"],
     [["name=a,foo=b"], {}, "invalid field key foo"],
     [["alias=b"], {}, "network name/id is not specified"],
-    [["name=a,gw-priority=x"], {}, "invalid gw-priority: invalid syntax"],
+    [["name=a,gw-priority=x"], {}, "invalid gw-priority (x): invalid syntax"],
     [["name=a,driver-opt=x"], {}, "invalid key value pair format in driver options"],
     [["name=a,mac-address=x"], {}, "x is not a valid mac address"],
   ])("%j with %j is refused: %s", (network, more, text) => {

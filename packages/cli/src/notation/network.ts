@@ -22,7 +22,7 @@ interface Endpoint {
   GwPriority?: number;
 }
 
-interface Attachment {
+export interface Attachment {
   readonly name: string;
   readonly endpoint: Endpoint;
 }
@@ -121,17 +121,19 @@ export function linkText(text: string): string {
 
 /** Options of a driver, `key=value` each. Throws an `Error`. */
 export function driverOptions(values: readonly string[]): Record<string, string> {
-  return Object.fromEntries(values.map(driverOption));
+  return Object.fromEntries(
+    values.map((text) => driverOption(text, "invalid key/value pair format in driver options")),
+  );
 }
 
-function driverOption(text: string): [key: string, value: string] {
+function driverOption(text: string, complaint: string): [key: string, value: string] {
   const [key, value] = splitPair(text);
-  if (key === "" || !text.includes("=")) throw new Error("invalid key value pair format in driver options");
+  if (key === "" || !text.includes("=")) throw new Error(complaint);
   return [key.trim(), value.trim()];
 }
 
 /** A value of `--network`: a name, or `name=x,alias=y,ip=...,driver-opt=a=b`. Throws an `Error`. */
-function parseNetwork(text: string): Attachment {
+export function parseNetwork(text: string): Attachment {
   if (!/\w+=\w+/.test(text)) return { name: text, endpoint: {} };
   const endpoint: Endpoint = {};
   const addresses: NonNullable<Endpoint["IPAMConfig"]> = {};
@@ -146,7 +148,7 @@ function parseNetwork(text: string): Attachment {
     else if (key === "ip6") addresses.IPv6Address = value;
     else if (key === "mac-address") endpoint.MacAddress = value;
     else if (key === "link-local-ip") addresses.LinkLocalIPs = [...(addresses.LinkLocalIPs ?? []), value];
-    else if (key === "driver-opt") endpoint.DriverOpts = { ...endpoint.DriverOpts, ...driverOptions([value]) };
+    else if (key === "driver-opt") endpoint.DriverOpts = { ...endpoint.DriverOpts, ...oneOption(value) };
     else if (key === "gw-priority") endpoint.GwPriority = priority(value);
     else throw new Error(`invalid field key ${key}`);
   }
@@ -155,7 +157,11 @@ function parseNetwork(text: string): Attachment {
   return { name, endpoint };
 }
 
+function oneOption(text: string): Record<string, string> {
+  return Object.fromEntries([driverOption(text, "invalid key value pair format in driver options")]);
+}
+
 function priority(text: string): number {
-  if (!/^[+-]?\d+$/.test(text)) throw new Error("invalid gw-priority: invalid syntax");
+  if (!/^[+-]?\d+$/.test(text)) throw new Error(`invalid gw-priority (${text}): invalid syntax`);
   return Number(text);
 }

@@ -15,8 +15,11 @@ export function networkSettings(container: Container, version: ApiVersion): Docu
     Networks: endpointDocuments(container, version),
   };
   if (version >= 52) return lasting;
+  // In the order of Docker's fields: templates print the document as it is.
+  const { Networks, ...sandbox } = lasting;
   return {
     Bridge: "",
+    ...sandbox,
     HairpinMode: false,
     LinkLocalIPv6Address: "",
     LinkLocalIPv6PrefixLen: 0,
@@ -30,7 +33,7 @@ export function networkSettings(container: Container, version: ApiVersion): Docu
     IPPrefixLen: first?.prefixLength ?? 0,
     IPv6Gateway: first?.ipv6?.gateway ?? "",
     MacAddress: first?.macAddress ?? "",
-    ...lasting,
+    Networks,
   };
 }
 

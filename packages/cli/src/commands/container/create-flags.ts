@@ -1,12 +1,14 @@
 import { flag } from "../../grammar/flag.ts";
 import { parseGpus, parseRestart, parseThrottle, parseUlimit, parseWeight } from "../../notation/device.ts";
+import { checkAddress, extraHost } from "../../notation/host.ts";
 import { parseMount } from "../../notation/mount.ts";
+import { linkText, parseNetwork } from "../../notation/network.ts";
 
 const PULL_CHOICES = ["always", "missing", "never"];
 
 /** The flags of `create`, which `run` has too. */
 export const CREATE_FLAGS = {
-  "add-host": flag.list("Add a line to /etc/hosts (host:ip)"),
+  "add-host": flag.list("Add a line to /etc/hosts (host:ip)", { check: extraHost }),
   annotation: flag.list("Add an annotation for the runtime", { type: "map" }),
   attach: flag.list("Attach to stdin, stdout or stderr", {
     short: "a",
@@ -48,7 +50,7 @@ export const CREATE_FLAGS = {
     check: (text) => void parseThrottle(text, "count"),
   }),
   "disable-content-trust": flag.bool("Not used any more", { default: true, hidden: true }),
-  dns: flag.list("Set a DNS server"),
+  dns: flag.list("Set a DNS server", { check: checkAddress }),
   "dns-opt": flag.list("Set a DNS option", { hidden: true }),
   "dns-option": flag.list("Set a DNS option"),
   "dns-search": flag.list("Set a DNS search domain"),
@@ -77,7 +79,7 @@ export const CREATE_FLAGS = {
   "kernel-memory": flag.bytes("Not used any more", { hidden: true }),
   label: flag.list("Set a label", { short: "l" }),
   "label-file": flag.list("Read labels from a file"),
-  link: flag.list("Add a link to another container"),
+  link: flag.list("Add a link to another container", { check: linkText }),
   "link-local-ip": flag.list("Add a link-local address"),
   "log-driver": flag.string("Log driver of the container"),
   "log-opt": flag.list("Option of the log driver"),
@@ -88,9 +90,9 @@ export const CREATE_FLAGS = {
   "memory-swappiness": flag.int("Inclination to swap, 0 to 100", { default: -1 }),
   mount: flag.list("Attach a file system", { type: "mount", check: parseMount }),
   name: flag.string("Name of the container"),
-  net: flag.list("Connect to a network", { hidden: true }),
+  net: flag.list("Connect to a network", { check: parseNetwork, hidden: true }),
   "net-alias": flag.list("Name of the container in the network", { hidden: true }),
-  network: flag.list("Connect to a network", { type: "network" }),
+  network: flag.list("Connect to a network", { type: "network", check: parseNetwork }),
   "network-alias": flag.list("Name of the container in the network"),
   "no-healthcheck": flag.bool("Turn the image's health check off"),
   "oom-kill-disable": flag.bool("Do not kill when memory runs out"),

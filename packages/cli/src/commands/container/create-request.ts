@@ -10,6 +10,7 @@ import {
   parseWeight,
 } from "../../notation/device.ts";
 import { pairs, readEnvironment, readFileText, readLabels, splitPair } from "../../notation/environment.ts";
+import { extraHost } from "../../notation/host.ts";
 import { parseMount, parseVolumes } from "../../notation/mount.ts";
 import { defaultLinks, endpointsOf, networkMode } from "../../notation/network.ts";
 import { parseExposed, parsePublished } from "../../notation/port.ts";
@@ -242,17 +243,6 @@ function logConfig(flags: CreateValues): Body | undefined {
 function tmpfsPair(text: string): [path: string, options: string] {
   const at = text.indexOf(":");
   return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
-}
-
-/** `host:ip` or `host=ip`, as the API takes it: `host:ip`. */
-function extraHost(text: string): string {
-  const match = /^([^=:]+)[=:](.+)$/.exec(text);
-  if (match === null) throw new Error(`bad format for add-host: ${JSON.stringify(text)}`);
-  const address = (match[2] ?? "").replace(/^\[(.*)\]$/, "$1");
-  if (address !== "host-gateway" && !/^[0-9a-fA-F:.]+$/.test(address)) {
-    throw new Error(`invalid IP address in add-host: ${JSON.stringify(address)}`);
-  }
-  return `${match[1]}:${address}`;
 }
 
 function cgroupRule(text: string): string {

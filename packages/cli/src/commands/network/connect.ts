@@ -12,7 +12,7 @@ export const connect = command({
     "gw-priority": flag.int("The network with the highest one has the default route"),
     ip: flag.string("IPv4 address (172.30.100.104)"),
     ip6: flag.string("IPv6 address (2001:db8::33)"),
-    link: flag.list("Add a link to another container"),
+    link: flag.list("Add a link to another container", { check: linkText }),
     "link-local-ip": flag.strings("Add a link-local address"),
   },
   examples: [["network connect --alias db backend pg", "The container pg is found as db on backend, at once"]],
