@@ -129,6 +129,8 @@ export class Engine implements AsyncDisposable {
     if (this.#daemon === undefined) await this.startDaemon();
     const ids = (await this.ok("ps", "-aq")).split("\n").filter(Boolean);
     if (ids.length > 0) await this.ok("rm", "-f", ...ids);
+    // Bridges outlive the daemon.
+    await this.ok("network", "prune", "-f");
     await this.stopDaemon();
     const left = mountsBelow(this.root);
     if (left.length > 0) throw new Error(`the engine left mounts behind:\n${left.join("\n")}`);

@@ -1,3 +1,4 @@
+import { parseReference } from "@slipway/oci";
 import { flag } from "../grammar/flag.ts";
 
 /** Flags of Docker's `build` and of `buildx build`. */
@@ -48,7 +49,7 @@ export const BUILD_FLAGS = {
   "shm-size": flag.bytes("Size of /dev/shm of the steps"),
   squash: flag.bool("Not built", { hidden: true }),
   ssh: flag.list("An ssh agent for steps (default, or NAME=SOCKET)"),
-  tag: flag.list("Name of the image (name:tag)", { short: "t" }),
+  tag: flag.list("Name of the image (name:tag)", { short: "t", check: (text) => void parseReference(text) }),
   target: flag.string("Stage to build"),
   ulimit: flag.list("Limit of the steps", { hidden: true }),
 } as const;

@@ -13,6 +13,8 @@ interface Shape {
   readonly pointers: readonly string[];
   /** Fields that JSON leaves out when they are empty, by the path of their object. */
   readonly omitted: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** Order of an object's fields where Go's differs from the document's; those that are omitted when empty are left out. */
+  readonly order?: Readonly<Record<string, readonly string[]>>;
 }
 
 const nil = (kind: NilKind) => new TypedNil(kind);
@@ -27,6 +29,12 @@ const RUN_CONFIG_OMITTED = {
   ArgsEscaped: false,
   NetworkDisabled: false,
 };
+
+/** Of the OCI image configuration's `config`, and Docker's own additions to it. */
+const IMAGE_CONFIG_ORDER = [
+  ...["User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "StopSignal"],
+  ...["ArgsEscaped", "Healthcheck", "OnBuild", "Shell"],
+];
 
 const SHAPES: Readonly<Record<Inspected["type"], Shape>> = {
   container: {
@@ -93,6 +101,7 @@ const SHAPES: Readonly<Record<Inspected["type"], Shape>> = {
         WorkingDir: "",
       },
     },
+    order: { Config: IMAGE_CONFIG_ORDER },
   },
   volume: {
     type: "volume.Volume",
@@ -136,11 +145,25 @@ function view(value: unknown, place: Place): unknown {
   const prototype = isMap ? { [ELEMENT_ZERO]: shape.maps[path] } : structPrototype(value, place);
   const seen = Object.create(prototype) as Record<string, unknown>;
   // Go writes maps sorted, and structs in the order of their fields, which is the document's.
-  const entries = isMap ? Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)) : Object.entries(value);
+  const entries = isMap ? Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)) : fieldsOf(value, place);
   for (const [key, element] of entries) {
     seen[key] = view(element, { shape, path: join(path, isMap ? "*" : key) });
   }
   return seen;
+}
+
+function fieldsOf(value: object, { shape, path }: Place): [string, unknown][] {
+  const order = shape.order?.[path];
+  if (order === undefined) return Object.entries(value);
+  const omitted = shape.omitted[path] ?? {};
+  const rank = (name: string) => (order.includes(name) ? order.indexOf(name) : order.length);
+  return Object.entries(value)
+    .filter(([name, element]) => !(name in omitted) || !isEmpty(element))
+    .sort(([a], [b]) => rank(a) - rank(b));
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === null || value === "" || value === false || (Array.isArray(value) && value.length === 0);
 }
 
 /** Go's field is called `ID` where JSON says `Id`. */

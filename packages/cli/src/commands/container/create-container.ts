@@ -21,8 +21,20 @@ export async function createContainer(
   client: EngineClient,
   verb: "run" | "create",
 ): Promise<string> {
+  const { flags } = input;
+  const idFile = openIdFile(flags.cidfile, verb);
+  try {
+    const id = await requestContainer(input, client, verb);
+    idFile.write(id);
+    return id;
+  } catch (error) {
+    idFile.discard();
+    throw error;
+  }
+}
+
+async function requestContainer(input: CreateInput, client: EngineClient, verb: "run" | "create"): Promise<string> {
   const { flags, io } = input;
-  await refuseExistingFile(flags.cidfile, verb);
   const body = await buildBody(input, verb);
   const platform = flags.platform || io.env.DOCKER_DEFAULT_PLATFORM;
   const pull = () => pullImage({ client, reference: input.image, platform, quiet: flags.quiet, output: io.stderr });
@@ -39,7 +51,6 @@ export async function createContainer(
     return await create();
   });
   for (const warning of Warnings ?? []) io.stderr.write(`WARNING: ${warning}\n`);
-  if (flags.cidfile !== "") await Bun.write(flags.cidfile, Id);
   return Id;
 }
 
@@ -51,9 +62,19 @@ async function buildBody(input: CreateInput, verb: "run" | "create"): Promise<Re
   }
 }
 
-async function refuseExistingFile(path: string, verb: "run" | "create"): Promise<void> {
-  if (path === "" || !(await Bun.file(path).exists())) return;
-  throw runError(`container ID file found, make sure the other container isn't running or delete ${path}`, { verb });
+/** The file of `--cidfile` is made before the container, so that no container is made whose ID cannot be written. */
+function openIdFile(path: string, verb: "run" | "create"): { write(id: string): void; discard(): void } {
+  if (path === "") return { write: () => {}, discard: () => {} };
+  const { rmSync, writeFileSync } = process.getBuiltinModule("node:fs");
+  try {
+    writeFileSync(path, "", { flag: "wx" });
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "EEXIST") {
+      throw runError(`failed to create the container ID file: ${(error as Error).message}`, { verb });
+    }
+    throw runError(`container ID file found, make sure the other container isn't running or delete ${path}`, { verb });
+  }
+  return { write: (id) => writeFileSync(path, id), discard: () => rmSync(path, { force: true }) };
 }
 
 function isMissingImage(error: unknown, image: string): boolean {

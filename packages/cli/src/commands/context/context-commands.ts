@@ -6,6 +6,7 @@ import { ExitError } from "../../errors.ts";
 import { ANY, atLeast, command, exactly, NO_ARGUMENTS } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
 import { asStream, inputFile } from "../../input-file.ts";
+import { goJson } from "../../output/go-json.ts";
 import { type Listing, renderListing } from "../../output/listing.ts";
 import { renderDocument } from "../../output/template-output.ts";
 import { ellipsis } from "../../output/text.ts";
@@ -249,11 +250,6 @@ function inspected(session: Session, meta: ContextMeta): object {
       TLSPath: inMemory ? "<IN MEMORY>" : store.tlsDirectory(meta.Name),
     },
   };
-}
-
-/** Go writes these three as escapes. */
-function goJson(text: string): string {
-  return text.replace(/[<>&]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 export const exportContext = command({

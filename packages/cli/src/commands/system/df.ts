@@ -4,6 +4,7 @@ import { command, NO_ARGUMENTS } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
 import { CACHE_FIELDS, type CacheRow, sortCache } from "../../output/cache-listing.ts";
 import { containerListing } from "../../output/container-listing.ts";
+import { goJson } from "../../output/go-json.ts";
 import { imageListing, imageRows } from "../../output/image-listing.ts";
 import { type Listing, renderListing } from "../../output/listing.ts";
 import { renderDocument } from "../../output/template-output.ts";
@@ -41,7 +42,9 @@ export const df = command({
     } else if (flags.format === "" || flags.format === "table") {
       stdout.write(await verboseTables(usage));
     } else {
-      stdout.write(await renderDocument(verboseDocument(usage), flags.format));
+      const document = verboseDocument(usage);
+      const isJson = flags.format === "json";
+      stdout.write(isJson ? `${goJson(JSON.stringify(document))}\n` : await renderDocument(document, flags.format));
     }
     return 0;
   },
@@ -75,7 +78,8 @@ async function verboseTables(usage: DiskUsage): Promise<string> {
 function verboseDocument(usage: DiskUsage): unknown {
   const { images, containers, volumes, cache } = rowsOf(usage, false);
   return {
-    Images: images.map((row) => record(imageListing({ digests: true }), row)),
+    // Docker's client asks for no digests here, and says so by an empty one.
+    Images: images.map((row) => ({ ...record(imageListing({ digests: true }), row), Digest: "" })),
     Containers: containers.map((row) => record(containerListing({ size: true }), row)),
     Volumes: volumes.map((row) => record(volumeListing([]), row)),
     BuildCache: cache.map((row) => record(CACHE, row)),

@@ -1,6 +1,7 @@
 import { binarySize } from "@slipway/base";
 import { command, NO_ARGUMENTS } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
+import { goStruct } from "../../output/go-struct.ts";
 import { renderDocument, TEMPLATE_STATUS } from "../../output/template-output.ts";
 import { CLIENT_VERSION } from "../../version.ts";
 import { INSPECT_FORMAT_HELP } from "../list-flags.ts";
@@ -16,6 +17,25 @@ interface InfoDocument {
   readonly Warnings?: readonly string[] | null;
   readonly MemTotal?: number;
 }
+
+/** Fields of Docker's that JSON leaves out when they are empty. */
+const OMITTED = {
+  BridgeNfIptables: false,
+  BridgeNfIp6tables: false,
+  CDISpecDirs: [],
+  ClusterAdvertise: "",
+  ClusterStore: "",
+  Containerd: null,
+  DefaultAddressPools: [],
+  DiscoveredDevices: [],
+  FirewallBackend: null,
+  KernelMemory: false,
+  KernelMemoryTCP: false,
+  NRI: null,
+  ProductLicense: "",
+  ServerErrors: [],
+  SystemStatus: [],
+};
 
 export const info = command({
   usage: "[OPTIONS]",
@@ -40,7 +60,8 @@ export const info = command({
       await stdout.flush();
     }
     if (flags.format !== "") {
-      stdout.write(await renderDocument({ ...server, ClientInfo: client }, flags.format, TEMPLATE_STATUS));
+      const document = await goStruct("system.dockerInfo", { ...server, ClientInfo: client }, OMITTED);
+      stdout.write(await renderDocument(document, flags.format, TEMPLATE_STATUS));
       return 0;
     }
     stdout.write(`\nServer:\n${serverLines(server).join("\n")}\n\n`);

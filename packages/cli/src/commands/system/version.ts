@@ -2,11 +2,14 @@ import type { VersionDocument } from "../../client/documents.ts";
 import { API_VERSION } from "../../client/engine-client.ts";
 import { command, NO_ARGUMENTS } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
+import { goStruct } from "../../output/go-struct.ts";
 import { alignColumns } from "../../output/tab-writer.ts";
 import { renderDocument, TEMPLATE_STATUS } from "../../output/template-output.ts";
 import type { Session } from "../../session.ts";
 import { BUILT, CLIENT_VERSION, GIT_COMMIT } from "../../version.ts";
 import { INSPECT_FORMAT_HELP } from "../list-flags.ts";
+
+type VersionComponent = NonNullable<VersionDocument["Components"]>[number];
 
 interface ClientVersion {
   readonly Version: string;
@@ -30,9 +33,7 @@ export const version = command({
     const clientOnly = format !== "" && /\.Client\b/.test(format) && !/\.Server\b|json|\{\{ *\. *\}\}|\$/.test(format);
     if (clientOnly) {
       const client = await clientVersion(session, API_VERSION);
-      session.io.stdout.write(
-        await renderDocument({ Client: templateView(client), Server: null }, format, TEMPLATE_STATUS),
-      );
+      session.io.stdout.write(await renderDocument(await documentOf(client, undefined), format, TEMPLATE_STATUS));
       return 0;
     }
     let server: VersionDocument | undefined;
@@ -48,8 +49,7 @@ export const version = command({
     const client = await clientVersion(session, apiVersion);
     if (format === "") session.io.stdout.write(versionTable(client, server));
     else {
-      const document = { Client: templateView(client), Server: server === undefined ? null : templateView(server) };
-      session.io.stdout.write(await renderDocument(document, format, TEMPLATE_STATUS));
+      session.io.stdout.write(await renderDocument(await documentOf(client, server), format, TEMPLATE_STATUS));
     }
     if (failure !== undefined) throw failure;
     return 0;
@@ -70,9 +70,24 @@ async function clientVersion(session: Session, apiVersion: string): Promise<Clie
   };
 }
 
-/** Docker's templates write `.APIVersion` where its JSON writes `ApiVersion`; a prototype's field is not in the JSON. */
-function templateView(version: ClientVersion | VersionDocument): object {
-  return Object.assign(Object.create({ APIVersion: version.ApiVersion }) as object, version);
+/** Docker's templates write `.APIVersion` where its JSON writes `ApiVersion`. */
+async function documentOf(client: ClientVersion, server: VersionDocument | undefined): Promise<object> {
+  const apiVersion = (version: { readonly ApiVersion: string }) => ({ APIVersion: version.ApiVersion });
+  const theirs = server && {
+    ...server,
+    ...(server.Components && { Components: server.Components.map(shownComponent) }),
+  };
+  return await goStruct("system.versionInfo", {
+    Client: await goStruct("system.clientVersion", client, apiVersion(client)),
+    Server: theirs === undefined ? null : await goStruct("*types.Version", theirs, apiVersion(theirs)),
+  });
+}
+
+/** Details are a map, which Go sorts, with a date as people write it. */
+function shownComponent(component: VersionComponent): VersionComponent {
+  const details = Object.entries(component.Details ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  const shown = details.map(([name, text]) => [name, name === "BuildTime" ? ansiDate(text) : text]);
+  return { ...component, Details: Object.fromEntries(shown) as Record<string, string> };
 }
 
 function versionTable(client: ClientVersion, server: VersionDocument | undefined): string {
