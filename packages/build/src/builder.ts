@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { isError, type Logger, Scope, SlipwayError, silentLogger } from "@slipway/base";
+import { type Logger, Scope, SlipwayError, silentLogger } from "@slipway/base";
 import type { Dockerfile, IgnoreMatcher, Warning } from "@slipway/dockerfile";
 import type { Networks } from "@slipway/network";
 import { digestOf, formatReference } from "@slipway/oci";
@@ -20,12 +20,13 @@ import { StepNetworks } from "./ops/step-networks.ts";
 import { parseTags, putImage } from "./outputs/image.ts";
 import { rootTar } from "./outputs/root-tar.ts";
 import { plan } from "./plan/plan.ts";
-import { MAIN_CONTEXT, type Plan } from "./plan/plan-request.ts";
+import { MAIN_CONTEXT, type Plan, type PlanRequest } from "./plan/plan-request.ts";
 import { BUILDER_ARGS, PROXY_ARGS } from "./plan/variables.ts";
 import { type PruneOptions, type PruneReport, pruneCache } from "./prune.ts";
 import { type Result, rootOf } from "./result.ts";
 import type { BuildServices, BuildSession } from "./session.ts";
 import { solve } from "./solver.ts";
+import { BaseImages, type RemoteImages } from "./sources/base-images.ts";
 import { Downloads } from "./sources/downloads.ts";
 import type { FileTree } from "./sources/file-tree.ts";
 import { GitCheckouts } from "./sources/git.ts";
@@ -38,6 +39,8 @@ export interface BuilderOptions {
   readonly store: Store;
   /** Absent: steps with a network use the host's. */
   readonly networks?: Networks;
+  /** Absent: only images of the store can be built from. */
+  readonly remoteImages?: RemoteImages;
   readonly paths: {
     /** The data root's `build` directory. */
     readonly build: string;
@@ -70,6 +73,7 @@ export async function createBuilder(options: BuilderOptions): Promise<OwnedBuild
     cacheMounts: new CacheMounts(store.database, join(paths.build, "cache")),
     downloads: new Downloads(store.database, join(paths.build, "downloads")),
     gitCheckouts: git,
+    remoteImages: options.remoteImages,
     bundles,
     log: options.log ?? silentLogger,
   };
@@ -147,15 +151,17 @@ class OpenBuilder implements OwnedBuilder {
       onEvent(warningEvent(warning));
     };
     for (const warning of dockerfile.warnings) onWarning(warning);
-    if (request.pull) onEvent({ type: "warning", message: PULL_WARNING });
     for (const message of unusedArgs(dockerfile, request.buildArgs)) onEvent({ type: "warning", message });
-    const made = plan({
-      ...request,
-      dockerfile,
-      namedContexts: named,
-      findImage: (name) => findImage(store, name),
-      onWarning,
+    const bases = new BaseImages({
+      store,
+      remote: this.#services.remoteImages,
+      platform: request.platform,
+      credentials: request.registryLogins ?? {},
+      always: request.pull,
+      signal: work.signal,
     });
+    const { made, warnings } = await planWith(bases, { ...request, dockerfile, namedContexts: named });
+    for (const warning of warnings) onWarning(warning);
     if (dockerfile.directives.check.error && broken.size > 0) throw lintError([...broken].sort());
     this.#running.add(made);
     scope.defer(() => void this.#running.delete(made));
@@ -172,6 +178,8 @@ class OpenBuilder implements OwnedBuilder {
         JSON.stringify([context.identity, dockerfile.source.file, context.identity === "tar" ? request.tags : []]),
       ),
       dockerfile: dockerfile.source,
+      bases,
+      onEvent,
       contexts: this.#openers(made, roots, work.signal),
       secrets: request.secrets,
       ssh: request.ssh,
@@ -265,8 +273,21 @@ interface FinishedBuild {
   readonly onEvent: (event: BuildEvent) => void;
 }
 
-const PULL_WARNING =
-  "--pull has no effect: pulling from registries is not built yet, the images of the local store are used";
+/** Plans until no image is missing that a registry has. */
+async function planWith(
+  bases: BaseImages,
+  request: Omit<PlanRequest, "findImage" | "onWarning">,
+): Promise<{ readonly made: Plan; readonly warnings: readonly Warning[] }> {
+  for (;;) {
+    const warnings: Warning[] = [];
+    try {
+      const findImage = (name: string) => bases.find(name);
+      return { made: plan({ ...request, findImage, onWarning: (warning) => warnings.push(warning) }), warnings };
+    } catch (error) {
+      if (!(await bases.resolveMissing())) throw error;
+    }
+  }
+}
 
 function resultOf(image: Image): Pick<BuildResult, "imageId" | "manifestDigest"> {
   return { imageId: image.id, manifestDigest: image.target.digest };
@@ -291,23 +312,6 @@ function exportEvent(
 function warningEvent(warning: Warning): BuildEvent {
   const { file, startLine, endLine } = warning.range;
   return { type: "warning", message: `${warning.rule}: ${warning.message}`, source: { file, startLine, endLine } };
-}
-
-function findImage(store: Store, name: string): Image {
-  try {
-    return store.images.resolve(name);
-  } catch (error) {
-    if (!isError(error, "not-found")) throw error;
-    const near = error.hint === undefined ? "" : ` ${error.hint}`;
-    throw new SlipwayError(
-      "not-found",
-      `image ${name} is not in the local store, and pulling from registries is not built yet`,
-      {
-        hint: `Load it first: slipway load -i FILE, or make it of a root file system: slipway import FILE ${name}.${near}`,
-        cause: error,
-      },
-    );
-  }
 }
 
 /** `# check=error=true` */

@@ -1,4 +1,5 @@
 import type { Digest, ImageId, Platform } from "@slipway/oci";
+import type { RegistryLogins } from "./sources/base-images.ts";
 
 /** Where the files of a build come from. */
 export type BuildContext =
@@ -39,6 +40,8 @@ export interface BuildRequest {
   /** Bytes. */
   readonly shmSize: number;
   readonly output: BuildOutput;
+  /** Who the build is to registries, by their names (`docker.io`, `localhost:5000`). */
+  readonly registryLogins?: RegistryLogins;
 }
 
 /** A place in a Dockerfile; lines count from 1, both ends included. */

@@ -9,6 +9,7 @@ import { placed } from "./plan/errors.ts";
 import { type Result, type RootResult, rootOf } from "./result.ts";
 import type { BuildSession } from "./session.ts";
 import type { Operators, Work } from "./solver.ts";
+import { fetchKey } from "./sources/base-images.ts";
 import { authorizationFor } from "./sources/http-secrets.ts";
 
 /** Milliseconds after which a step that is not there yet is taken to be running. */
@@ -142,9 +143,12 @@ export class BuildOperators implements Operators<Result>, AsyncDisposable {
       case "image": {
         const { chainId, name, id } = operation;
         const image = { name, id };
-        return {
-          found: { kind: "root", layer: false, createdAt: 0, step, image, ...(chainId !== undefined && { chainId }) },
-        };
+        const base = { layer: false, createdAt: 0, step, image, ...(chainId !== undefined && { chainId }) };
+        const found: Result = { kind: "root", ...base };
+        const fetch = this.#session.bases.fetcher(name, vertex.id, this.#session.onEvent);
+        if (fetch === undefined) return { found };
+        // Of one platform and one user, as far as builds go: the image's ID says what it is.
+        return { key: fetchKey(name, id), run: async (own) => fetch(own).then(() => found) };
       }
       case "local": {
         const open = this.#session.contexts.get(operation.context);

@@ -4,12 +4,13 @@ import type { Digest } from "@slipway/oci";
 import type { Lease, Store } from "@slipway/store";
 import type { BuildCache, StepPlace } from "./cache.ts";
 import { explainMiss } from "./explain.ts";
-import type { MissReason } from "./faces.ts";
+import type { BuildEvent, MissReason } from "./faces.ts";
 import type { Vertex } from "./graph.ts";
 import type { Ingredients } from "./ingredients.ts";
 import type { FileManifest } from "./manifest.ts";
 import type { CacheMounts } from "./ops/cache-mounts.ts";
 import type { StepNetworks } from "./ops/step-networks.ts";
+import type { BaseImages, RemoteImages } from "./sources/base-images.ts";
 import type { Downloads } from "./sources/downloads.ts";
 import type { FileTree } from "./sources/file-tree.ts";
 import type { GitCheckouts } from "./sources/git.ts";
@@ -24,6 +25,7 @@ export interface BuildServices {
   readonly cacheMounts: CacheMounts;
   readonly downloads: Downloads;
   readonly gitCheckouts: GitCheckouts;
+  readonly remoteImages: RemoteImages | undefined;
   /** Directory for bundles; best on a tmpfs. */
   readonly bundles: string;
   readonly log: Logger;
@@ -36,6 +38,8 @@ export interface BuildSession {
   /** The Dockerfile and its context, by which steps of earlier builds are found. */
   readonly scope: string;
   readonly dockerfile: SourceText;
+  readonly bases: BaseImages;
+  readonly onEvent: (event: BuildEvent) => void;
   readonly contexts: ReadonlyMap<string, () => Promise<FileTree>>;
   readonly secrets: ReadonlyMap<string, Uint8Array>;
   readonly ssh: ReadonlyMap<string, string>;

@@ -3,6 +3,7 @@ import { describeError, type Logger, type Scope } from "@slipway/base";
 import { BUILD_MIGRATIONS, type CacheRecord, createBuilder } from "@slipway/build";
 import { createEngine, engineMigrations } from "@slipway/engine";
 import { networkMigrations, openNetworks } from "@slipway/network";
+import { proxiesOf, RegistryClient, registryMigrations } from "@slipway/registry";
 import { connectSupervisor } from "@slipway/runtime";
 import type { Backends } from "@slipway/server";
 import { openStore } from "@slipway/store";
@@ -20,7 +21,7 @@ export async function compose(config: DaemonConfig, log: Logger, scope: Scope): 
   const store = await openStore({
     root: config.dataRoot,
     log: log.with({ part: "store" }),
-    migrations: [networkMigrations, engineMigrations, BUILD_MIGRATIONS],
+    migrations: [networkMigrations, engineMigrations, registryMigrations, BUILD_MIGRATIONS],
   });
   scope.defer(() => store.close());
   const networks = openNetworks({
@@ -38,9 +39,16 @@ export async function compose(config: DaemonConfig, log: Logger, scope: Scope): 
     onError: (error) => supervisorLog.error("unexpected failure", { error: describeError(error) }),
   });
   scope.defer(() => supervisor.close());
+  const registries = new RegistryClient({
+    store,
+    settings: { ...config.registries, proxies: proxiesOf(process.env), userAgent: `slipway/${ENGINE_VERSION.version}` },
+  });
+  scope.defer(() => registries.close());
   const builder = await createBuilder({
     store,
     networks,
+    // The engine comes later; nothing is built before it.
+    remoteImages: { resolve: (name, options) => engine.registries.resolve(name, options) },
     paths: { build: store.paths.build, execRoot: config.execRoot },
     log: log.with({ part: "build" }),
   });
@@ -50,6 +58,7 @@ export async function compose(config: DaemonConfig, log: Logger, scope: Scope): 
     store,
     supervisor,
     networks,
+    registries,
     paths: { execRoot: config.execRoot },
     log: log.with({ part: "engine" }),
     version: ENGINE_VERSION,
@@ -60,7 +69,16 @@ export async function compose(config: DaemonConfig, log: Logger, scope: Scope): 
   });
   scope.defer(() => engine.close({ stopContainers: !config.liveRestore, timeout: stopTimeout(config) }));
   await engine.restore();
-  const { containers, execs, files, images, volumes, networks: networkService, system } = engine;
+  const {
+    containers,
+    execs,
+    files,
+    images,
+    volumes,
+    networks: networkService,
+    registries: registryService,
+    system,
+  } = engine;
   return {
     containers,
     execs,
@@ -68,6 +86,7 @@ export async function compose(config: DaemonConfig, log: Logger, scope: Scope): 
     images,
     volumes,
     networks: networkService,
+    registries: registryService,
     builds: builder,
     system: withRuntime(system, runtime),
   };

@@ -36,6 +36,11 @@ export interface DaemonFlags {
   readonly tlscacert?: string;
   readonly tlscert?: string;
   readonly tlskey?: string;
+  readonly insecureRegistries?: readonly string[];
+  readonly registryMirrors?: readonly string[];
+  readonly maxConcurrentDownloads?: number;
+  readonly maxConcurrentUploads?: number;
+  readonly maxDownloadAttempts?: number;
 }
 
 /** Paths of PEM files for TCP addresses. */
@@ -67,6 +72,13 @@ export interface DaemonConfig {
     readonly maxSize: number;
     readonly maxFiles: number;
   };
+  readonly registries: {
+    readonly insecureRegistries: readonly string[];
+    readonly mirrors: readonly string[];
+    readonly maxDownloads: number;
+    readonly maxUploads: number;
+    readonly maxAttempts: number;
+  };
   /** Tells the names of two engines on one machine apart; empty for the default data root. */
   readonly instance: string;
 }
@@ -94,6 +106,11 @@ const KEYS: Readonly<Record<string, { readonly flag: keyof DaemonFlags; readonly
   tlscacert: { flag: "tlscacert", kind: "string" },
   tlscert: { flag: "tlscert", kind: "string" },
   tlskey: { flag: "tlskey", kind: "string" },
+  "insecure-registries": { flag: "insecureRegistries", kind: "strings" },
+  "registry-mirrors": { flag: "registryMirrors", kind: "strings" },
+  "max-concurrent-downloads": { flag: "maxConcurrentDownloads", kind: "number" },
+  "max-concurrent-uploads": { flag: "maxConcurrentUploads", kind: "number" },
+  "max-download-attempts": { flag: "maxDownloadAttempts", kind: "number" },
 };
 
 /**
@@ -131,6 +148,7 @@ export function resolveConfig(flags: DaemonFlags): DaemonConfig {
     shutdownTimeout: seconds(given.shutdownTimeout ?? 15),
     liveRestore: given.liveRestore ?? true,
     log: logPolicy(given.logDriver, given.logOpts ?? {}),
+    registries: registrySettings(given),
     instance,
   };
 }
@@ -263,4 +281,42 @@ function logPolicy(driver: string | undefined, options: Readonly<Record<string, 
     throw new SlipwayError("invalid", "the log opt max-file cannot be less than 1");
   }
   return { driver: name, maxSize: parseSize(options["max-size"] ?? "10m"), maxFiles };
+}
+
+/** Docker's names and defaults for how registries are reached. */
+function registrySettings(given: DaemonFlags): DaemonConfig["registries"] {
+  const count = (name: string, value: number) => {
+    if (Number.isSafeInteger(value) && value >= 1) return value;
+    throw new SlipwayError("invalid", `invalid ${name}: ${value} is not a number from 1 on`);
+  };
+  return {
+    insecureRegistries: (given.insecureRegistries ?? []).map(registryAddress),
+    mirrors: (given.registryMirrors ?? []).map(mirrorAddress),
+    maxDownloads: count("max-concurrent-downloads", given.maxConcurrentDownloads ?? 3),
+    maxUploads: count("max-concurrent-uploads", given.maxConcurrentUploads ?? 5),
+    maxAttempts: count("max-download-attempts", given.maxDownloadAttempts ?? 5),
+  };
+}
+
+/** `host[:port]` or a network; Docker also takes addresses here and drops their scheme. */
+function registryAddress(text: string): string {
+  const address = text.replace(/^https?:\/\//, "").replace(/\/$/, "");
+  if (/^[a-zA-Z0-9.:[\]-]+(?:\/\d{1,3})?$/.test(address)) return address;
+  throw new SlipwayError("invalid", `insecure registry ${text} is not valid`, {
+    hint: "Write HOST, HOST:PORT or a CIDR.",
+  });
+}
+
+function mirrorAddress(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (
+    url === undefined ||
+    !/^https?:$/.test(url.protocol) ||
+    url.search !== "" ||
+    url.hash !== "" ||
+    url.username !== ""
+  ) {
+    throw new SlipwayError("invalid", `invalid mirror: "${text}"`, { hint: "Write https://HOST[:PORT][/PATH]." });
+  }
+  return url.href;
 }

@@ -25,6 +25,11 @@ export function daemonArguments(flags: DaemonFlags): string[] {
   add("tlscacert", flags.tlscacert);
   add("tlscert", flags.tlscert);
   add("tlskey", flags.tlskey);
+  for (const host of flags.insecureRegistries ?? []) argv.push(`--insecure-registry=${host}`);
+  for (const mirror of flags.registryMirrors ?? []) argv.push(`--registry-mirror=${mirror}`);
+  add("max-concurrent-downloads", flags.maxConcurrentDownloads);
+  add("max-concurrent-uploads", flags.maxConcurrentUploads);
+  add("max-download-attempts", flags.maxDownloadAttempts);
   for (const [key, value] of Object.entries(flags.logOpts ?? {})) argv.push(`--log-opt=${key}=${value}`);
   return argv;
 }

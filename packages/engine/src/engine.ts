@@ -1,5 +1,6 @@
 import { errorMessage, KeyedLock, type Logger, randomId, shortId } from "@slipway/base";
 import type { Networks } from "@slipway/network";
+import type { RegistryClient } from "@slipway/registry";
 import {
   type CgroupAbilities,
   cgroupVersion,
@@ -23,6 +24,7 @@ import { HealthMonitor } from "./health-monitor.ts";
 import { ImageService } from "./image-service.ts";
 import { NetworkService } from "./networks/network-service.ts";
 import { PendingWork } from "./pending-work.ts";
+import { RegistryService } from "./registry-service.ts";
 import { restoreContainers } from "./restore.ts";
 import { SystemService } from "./system-service.ts";
 import { VolumeService } from "./volume-service.ts";
@@ -32,6 +34,7 @@ export interface EngineOptions<CacheEntry> {
   readonly store: Store;
   readonly supervisor: Supervisor;
   readonly networks: Networks;
+  readonly registries: RegistryClient;
   /** Absolute. Bundles lie below `execRoot`, what must survive a reboot in the store's root. */
   readonly paths: { readonly execRoot: string };
   readonly log: Logger;
@@ -63,6 +66,7 @@ export interface Engine<CacheEntry> {
   readonly images: ImageService;
   readonly volumes: VolumeService;
   readonly networks: NetworkService;
+  readonly registries: RegistryService;
   readonly system: SystemService<CacheEntry>;
   /** Where others announce what they did (a build, a daemon's reload). */
   readonly events: EventLog;
@@ -152,6 +156,7 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
   return {
     ...{ containers, execs, images, volumes, system, events },
     files: new FileService(context, containers),
+    registries: new RegistryService({ store, events, client: options.registries }),
     networks: new NetworkService(context),
     restore: async () => restored.resolve(await restore(context, { containers, execs, starts })),
     idle,

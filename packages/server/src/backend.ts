@@ -221,6 +221,45 @@ export interface NetworkBackend {
   disconnect(nameOrId: string, container: string): Promise<void>;
 }
 
+/** Who asks a registry. */
+export interface RegistryAuth {
+  readonly username: string;
+  readonly password: string;
+  /** An OAuth2 refresh token, in place of the password. */
+  readonly identityToken?: string;
+  /** A bearer token that is sent as it is. */
+  readonly registryToken?: string;
+}
+
+/** A step of a transfer in Docker's words, of one layer or, without `id`, of the whole. Bytes. */
+export interface TransferStep {
+  readonly id?: string;
+  readonly status: string;
+  readonly current?: number;
+  readonly total?: number;
+}
+
+export interface TransferRequest {
+  readonly credentials?: RegistryAuth;
+  readonly platform?: string;
+  readonly onProgress: (step: TransferStep) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface RegistryBackend {
+  /** By tag or digest; without either all tags with `all`, else `latest`. */
+  pull(name: string, options: TransferRequest & { readonly all: boolean }): Promise<void>;
+  /** One tag, or all of the repository. */
+  push(
+    name: string,
+    options: TransferRequest & {
+      readonly tag?: string;
+      readonly form?: { readonly compression: "gzip" | "zstd" | "uncompressed"; readonly level: number };
+    },
+    onPushed: (pushed: { readonly tag: string; readonly digest: string; readonly size: number }) => void,
+  ): Promise<void>;
+}
+
 export interface BuildBackend {
   build(request: BuildRequest, onEvent: (event: BuildEvent) => void, signal: AbortSignal): Promise<BuildResult>;
   usage(): Promise<CacheRecord[]>;
@@ -284,6 +323,7 @@ export interface Backends {
   readonly images: ImageBackend;
   readonly volumes: VolumeBackend;
   readonly networks: NetworkBackend;
+  readonly registries: RegistryBackend;
   readonly builds: BuildBackend;
   readonly system: SystemBackend;
 }

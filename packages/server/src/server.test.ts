@@ -76,7 +76,6 @@ describe("errors", () => {
     ["POST", "/services/create", 503, "This node is not a swarm manager."],
     ["GET", "/plugins/x/json", 404, 'plugin "x" not found'],
     ["POST", "/session", 501, "not supported yet: BuildKit's session API"],
-    ["POST", "/images/create?fromImage=alpine", 501, "cannot pull alpine: registries are not supported yet"],
     ["POST", "/containers/%ff/start", 400, "wrong percent escape"],
     ["POST", "/containers/a%00b/start", 400, "control character"],
     ["GET", "/containers/json?limit=abc", 400, "'abc' is not an integer"],

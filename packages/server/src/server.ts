@@ -18,6 +18,7 @@ import { imageArchiveRoutes } from "./routes/image-archives.ts";
 import { imageRoutes } from "./routes/images.ts";
 import { networkRoutes } from "./routes/networks.ts";
 import { refusedRoutes } from "./routes/refused.ts";
+import { registryRoutes } from "./routes/registry.ts";
 import { slipwayBuildRoutes } from "./routes/slipway-build.ts";
 import { slipwayImageRoutes } from "./routes/slipway-images.ts";
 import { systemRoutes } from "./routes/system.ts";
@@ -67,6 +68,7 @@ function createRouter(backends: Backends): Router {
     execRoutes(backends),
     fileRoutes(backends),
     imageRoutes(backends),
+    registryRoutes(backends),
     imageArchiveRoutes(backends),
     volumeRoutes(backends),
     networkRoutes(backends),

@@ -1,4 +1,5 @@
 import type { ArchiveContents } from "./archive-reader.ts";
+import { ownBuffer } from "./arrivals.ts";
 import type { LoadJob } from "./stream-jobs.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 import type { FromWorker } from "./worker-protocol.ts";
@@ -67,10 +68,4 @@ export async function readArchive(
     reader.cancel(error).catch(() => {});
     throw error;
   }
-}
-
-/** The memory of a chunk that is alone in it can be handed over; otherwise it is copied. */
-function ownBuffer(bytes: Uint8Array): ArrayBuffer[] {
-  const { buffer } = bytes;
-  return buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength ? [buffer] : [];
 }

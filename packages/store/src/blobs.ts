@@ -88,6 +88,17 @@ export class Blobs implements BlobStore {
     }
   }
 
+  /**
+   * The unfinished file of a key, held against other writers until the answer is called. Throws `conflict`. A digest that
+   * is given is held by the lease from now on.
+   */
+  claim(key: string, lease: Lease, digest: Digest): { readonly path: string; readonly release: () => void } {
+    if (this.#writing.has(key)) throw new SlipwayError("conflict", `${key} is being written already`);
+    heldLease(lease).blobs.add(digest);
+    this.#writing.add(key);
+    return { path: resumablePath(this.#paths, key), release: () => void this.#writing.delete(key) };
+  }
+
   /** A name for a file that does not outlive this process. */
   temporaryPath(): string {
     return `${this.#paths.ingest}/${randomBytes(8).toString("hex")}`;

@@ -43,6 +43,7 @@ export class Collector {
     this.#markRoots(marked);
     this.#markImages(marked);
     this.#markLayers(marked);
+    this.#markArrivals(marked);
     const removed = this.#unmarked(marked);
     if (!plan) this.#sweep(removed);
     return {
@@ -95,6 +96,15 @@ export class Collector {
     }
   }
 
+  #markArrivals(marked: Marks): void {
+    const { database } = this.#options;
+    database.query("DELETE FROM arrivals WHERE until < ?").run(Date.now());
+    const sql = "SELECT diff_id AS diffId, tar FROM arrivals JOIN diffs USING (diff_id) WHERE tar IS NOT NULL";
+    for (const { diffId, tar } of database.query<{ diffId: Digest; tar: Digest }, []>(sql).all()) {
+      marked.add("blob", tar, `layer ${diffId} of an unfinished pull`);
+    }
+  }
+
   #unmarked(marked: Marks): Unmarked[] {
     const { database } = this.#options;
     const layers = database
@@ -134,7 +144,7 @@ export class Collector {
         directories.push(...bound.all(id).map(({ directory }) => directory));
         database.query("DELETE FROM layers WHERE chain_id = ?").run(id);
       }
-      const unused = "diff_id NOT IN (SELECT diff_id FROM layers)";
+      const unused = "diff_id NOT IN (SELECT diff_id FROM layers) AND diff_id NOT IN (SELECT diff_id FROM arrivals)";
       const trees = database
         .query<{ directory: string }, []>(`DELETE FROM trees WHERE ${unused} RETURNING directory`)
         .all();

@@ -37,6 +37,7 @@ export interface Store {
   readonly userxattr: boolean;
   readonly blobs: BlobStore;
   readonly layers: LayerStore;
+  readonly arrivals: ArrivalStore;
   readonly images: ImageStore;
   readonly leases: LeaseStore;
   /** Tells the collector what else is in use; called inside each collection. */
@@ -195,6 +196,45 @@ export interface LayerStore {
   restack(parent: ChainId | undefined, top: ChainId, lease: Lease): Layer | undefined;
   /** The uncompressed canonical tar of one layer: `size` bytes whose digest is the diff ID. */
   openTar(chainId: ChainId): Promise<{ readonly size: number; readonly stream: ReadableStream<Uint8Array> }>;
+}
+
+/**
+ * Layers that come from elsewhere as blobs. Each arrives by itself, in any order, and becomes tree and tar while its
+ * bytes come in; when all of an image have arrived they are stacked. One that has arrived stays for a day, so that a pull
+ * that broke off finds it again.
+ */
+export interface ArrivalStore {
+  /** Whether a layer of this diff ID is in the store; if so it stays for a day. */
+  has(diffId: DiffId): boolean;
+  /** Begins an arrival, or goes on with one that was suspended or died. Throws `conflict` while another has the same digest. */
+  receive(options: ReceiveOptions): Promise<ArrivingLayer>;
+  /** Puts layers that have arrived on each other, bottom first. Throws `not-found` when one has not. */
+  stack(diffIds: readonly DiffId[], lease: Lease, signal?: AbortSignal): Promise<ChainId | undefined>;
+}
+
+export interface ReceiveOptions {
+  readonly digest: Digest;
+  /** Bytes of the blob. */
+  readonly size: number;
+  readonly diffId: DiffId;
+  readonly lease: Lease;
+  readonly signal?: AbortSignal;
+}
+
+export interface ArrivingLayer {
+  /** Bytes that are there, from earlier attempts and from `write`. */
+  readonly offset: number;
+  /**
+   * The next bytes; their memory is taken. Resolves when there is room for more. Throws `corrupt` for what is no layer or
+   * not this one: then what arrived is gone.
+   */
+  write(chunk: Uint8Array): Promise<void>;
+  /** The layer is whole and in the store. Throws `corrupt`, and forgets what arrived, when it is not what was expected. */
+  finish(): Promise<void>;
+  /** Keeps what arrived. */
+  suspend(): Promise<void>;
+  /** Throws what arrived away. */
+  abort(): Promise<void>;
 }
 
 /** An upper and a work directory of one file system, and the lowers below them. */

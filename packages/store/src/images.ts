@@ -5,6 +5,7 @@ import {
   chainIdsOf,
   type Descriptor,
   type Digest,
+  digestAlgorithm,
   digestOf,
   encodeImageConfig,
   encodeManifest,
@@ -82,7 +83,7 @@ export class Images implements ImageStore {
     const id = digestOf(configBytes) as ImageId;
     const stack = this.#stackOf(options.config);
     const manifestBytes = options.manifestBytes ?? manifestFor(configBytes, stack);
-    const manifest = this.#checkManifest(manifestBytes, id, options.config);
+    const manifest = this.#checkManifest(manifestBytes, configBytes, options.config);
     held.images.add(id);
     this.#blobs.putSync(configBytes, options.lease);
     const stored = this.#blobs.putSync(manifestBytes, options.lease);
@@ -229,11 +230,14 @@ export class Images implements ImageStore {
     return top === undefined ? [] : this.#layers.stack(top);
   }
 
-  #checkManifest(bytes: Uint8Array, id: ImageId, config: ImageConfig): Manifest {
+  #checkManifest(bytes: Uint8Array, configBytes: Uint8Array, config: ImageConfig): Manifest {
     const manifest = parseManifest(bytes);
     if (manifest.kind !== "manifest") throw new SlipwayError("invalid", "an image needs a manifest, not an index");
-    if (manifest.config.digest !== (id as Digest)) {
-      throw new SlipwayError("invalid", `the manifest belongs to the config ${manifest.config.digest}, not to ${id}`);
+    const { digest } = manifest.config;
+    // An image's ID is always of sha256; its manifest may name the config by another algorithm.
+    const actual = digestOf(configBytes, digestAlgorithm(digest));
+    if (actual !== digest) {
+      throw new SlipwayError("invalid", `the manifest belongs to the config ${digest}, not to ${actual}`);
     }
     if (manifest.layers.length !== config.diffIds.length) {
       throw new SlipwayError(

@@ -1,5 +1,7 @@
 /** Blobs, layers, images and their names: everything that must survive a crash, with leases and collection. It runs nothing. */
 export type {
+  ArrivalStore,
+  ArrivingLayer,
   BlobInfo,
   BlobStore,
   BlobWriter,
@@ -20,6 +22,7 @@ export type {
   LoadOptions,
   PrepareOptions,
   PutImageOptions,
+  ReceiveOptions,
   Root,
   RootChange,
   RootEntry,

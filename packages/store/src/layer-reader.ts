@@ -31,6 +31,14 @@ export interface LayerFacts {
   readonly root?: DirEntry;
 }
 
+export interface LayerReaderOptions {
+  readonly maker?: TreeMaker | undefined;
+  readonly below?: BelowLayer | undefined;
+  /** The layers below are not there yet: links into them are left out, and a tree that is `bound` must be made again. */
+  readonly belowUnknown?: boolean;
+  readonly limits?: LayerLimits;
+}
+
 /**
  * Takes the entries of a layer's tar, in the order of the archive, checks them, and makes the tree from them. Without a
  * maker it only checks, by exactly the same code, so that what was accepted once will also extract.
@@ -38,6 +46,7 @@ export interface LayerFacts {
 export class LayerReader {
   readonly #maker: TreeMaker | undefined;
   readonly #below: BelowLayer | undefined;
+  readonly #belowUnknown: boolean;
   readonly #limits: LayerLimits;
   readonly #model: LayerModel;
   #open: OpenFile | undefined;
@@ -46,9 +55,10 @@ export class LayerReader {
   #devices = 0;
   #externalLinks = 0;
 
-  constructor(options: { maker?: TreeMaker | undefined; below?: BelowLayer | undefined; limits?: LayerLimits } = {}) {
+  constructor(options: LayerReaderOptions = {}) {
     this.#maker = options.maker;
     this.#below = options.below;
+    this.#belowUnknown = options.belowUnknown === true;
     this.#limits = options.limits ?? LAYER_LIMITS;
     this.#model = new LayerModel((path) => this.#maker?.dir(path));
   }
@@ -216,7 +226,7 @@ export class LayerReader {
       return;
     }
     this.#externalLinks++;
-    if (this.#maker === undefined) return;
+    if (this.#maker === undefined || this.#belowUnknown) return;
     const below = this.#below?.file(target);
     if (below === undefined || !this.#maker.linkFrom(below, path)) {
       fail(header.name, `is a hard link to '${header.linkname}', which is not there`);

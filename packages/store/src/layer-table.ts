@@ -98,6 +98,24 @@ export class LayerTable {
     return { chainId, ...(parent !== undefined && { parent }), diffId, tarSize, size };
   }
 
+  /**
+   * A layer that has arrived, before those below it: its forms without a place in a stack, kept until `until` (milliseconds
+   * since the epoch).
+   */
+  addArrival(diff: NewDiff, tree: NewTree | undefined, until: number): void {
+    this.#database.transaction(() => {
+      this.#addDiff(diff);
+      if (tree !== undefined) this.addTree(diff.diffId, diff.diffId, tree);
+      this.keepArrival(diff.diffId, until);
+    })();
+  }
+
+  keepArrival(diffId: DiffId, until: number): void {
+    this.#database
+      .query("INSERT INTO arrivals (diff_id, until) VALUES (?1, ?2) ON CONFLICT (diff_id) DO UPDATE SET until = ?2")
+      .run(diffId, until);
+  }
+
   addLayer(chainId: ChainId, parent: ChainId | undefined, diffId: DiffId): void {
     this.#database
       .query("INSERT OR IGNORE INTO layers (chain_id, parent, diff_id) VALUES (?, ?, ?)")

@@ -5,6 +5,7 @@ import { bootId, lsetxattr } from "@slipway/sys";
 import { storeArchive } from "./archive-load.ts";
 import { saveArchive } from "./archive-save.ts";
 import { readArchive } from "./archive-stream.ts";
+import { Arrivals } from "./arrivals.ts";
 import { Blobs } from "./blobs.ts";
 import { Collector } from "./collect.ts";
 import { DataLock } from "./data-lock.ts";
@@ -68,11 +69,13 @@ class OpenedStore implements Store {
   readonly leases = new Leases();
   readonly blobs: Blobs;
   readonly layers: Layers;
+  readonly arrivals: Arrivals;
   readonly images: Images;
   readonly #lock: DataLock;
   readonly #log: Logger;
   readonly #boot = bootId();
   readonly #pool = new WorkerPool();
+  readonly #arrivalPool = new WorkerPool();
   readonly #sync: DiskSync;
   readonly #trash: Trash;
   readonly #table: LayerTable;
@@ -97,6 +100,7 @@ class OpenedStore implements Store {
     const shared = { paths, userxattr: this.userxattr, table, blobs: this.blobs, pool: this.#pool };
     const trees = new LayerTrees({ ...shared, trash: this.#trash });
     this.layers = new Layers({ ...shared, trees, writables });
+    this.arrivals = new Arrivals({ ...shared, trees, pool: this.#arrivalPool });
     const images = new ImageTable(this.database);
     this.#layout = new OciLayout(paths, this.blobs, () => this.images.list());
     this.images = new Images({
@@ -194,6 +198,7 @@ class OpenedStore implements Store {
     this.#closed = true;
     this.#layout.write();
     await this.#sync.stop();
+    this.#arrivalPool.close();
     await this.#trash.close();
     this.#pool.close();
     this.database.close();

@@ -103,7 +103,8 @@ function dropLayersWithoutFiles(database: Database): void {
     DELETE FROM writables WHERE parent IN (SELECT chain_id FROM lost);
     PRAGMA defer_foreign_keys = ON;
     DELETE FROM layers WHERE chain_id IN (SELECT chain_id FROM lost);
-    DELETE FROM diffs WHERE diff_id NOT IN (SELECT diff_id FROM layers);
+    DELETE FROM diffs WHERE diff_id NOT IN (SELECT diff_id FROM layers)
+      AND (tar IS NULL OR diff_id NOT IN (SELECT diff_id FROM arrivals));
     DROP TABLE lost;
   `);
 }

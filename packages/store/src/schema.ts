@@ -78,5 +78,13 @@ export const STORE_MIGRATIONS: MigrationSet = {
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX repo_digests_image ON repo_digests (image);
     `,
+    `
+    -- Layers that have arrived and belong to no image yet: of a pull that goes on, or that broke off and may be tried
+    -- again. Kept until 'until', milliseconds since the epoch.
+    CREATE TABLE arrivals (
+      diff_id TEXT PRIMARY KEY REFERENCES diffs (diff_id) ON DELETE CASCADE,
+      until INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    `,
   ],
 };

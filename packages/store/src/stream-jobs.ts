@@ -6,6 +6,7 @@ import { type DiffId, type Digest, digestAlgorithm, digestHex } from "@slipway/o
 import { type ArchiveContents, ArchiveReader } from "./archive-reader.ts";
 import { expand, sniffCompression } from "./decompress.ts";
 import { type Checkpoint, type HashTreeJob, hashTree } from "./jobs.ts";
+import { type ReceiveJob, receiveLayer } from "./receive-job.ts";
 import { TarSink } from "./tar-sink.ts";
 import type { FromWorker } from "./worker-protocol.ts";
 
@@ -16,7 +17,8 @@ export type StreamJob =
   /** A blob comes out. */
   | { readonly op: "stream-file"; readonly path: string; readonly digest: Digest }
   /** An image archive goes in, compressed or not; its contents are the result. */
-  | LoadJob;
+  | LoadJob
+  | ReceiveJob;
 
 export interface LoadJob {
   readonly op: "load";
@@ -26,7 +28,7 @@ export interface LoadJob {
 }
 
 export function isStreamJob(job: { readonly op: string }): job is StreamJob {
-  return job.op === "stream-tree" || job.op === "stream-file" || job.op === "load";
+  return ["stream-tree", "stream-file", "load", "receive"].includes(job.op);
 }
 
 export interface StreamContext {
@@ -45,6 +47,8 @@ export async function runStreamJob(job: StreamJob, context: StreamContext): Prom
       return streamFile(job, context);
     case "load":
       return loadArchive(job, context);
+    case "receive":
+      return receiveLayer(job, context);
   }
 }
 

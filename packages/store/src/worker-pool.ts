@@ -34,7 +34,12 @@ export class WorkerPool {
   readonly #free: Seat[] = [];
   readonly #waiting: Array<(seat: Seat) => void> = [];
   readonly #all = new Set<Seat>();
+  readonly #most: number;
   #closed = false;
+
+  constructor(most = MOST_WORKERS) {
+    this.#most = most;
+  }
 
   async run<J extends Job>(job: J, signal?: AbortSignal): Promise<JobResults[J["op"]]> {
     const run = await this.start(job, () => {}, signal);
@@ -45,7 +50,7 @@ export class WorkerPool {
    * Hashes a tree on two threads, one of which reads, if a second is free: waiting for it, all could wait for each other.
    */
   async hashTree(job: HashTreeJob, signal?: AbortSignal): Promise<JobResults["hash-tree"]> {
-    if (this.#free.length + MOST_WORKERS - this.#all.size < 2) return this.run(job, signal);
+    if (this.#free.length + this.#most - this.#all.size < 2) return this.run(job, signal);
     const ring = hashRing();
     const stop = new AbortController();
     // Nothing is awaited between the look and these, so the seats are theirs.
@@ -136,7 +141,7 @@ export class WorkerPool {
       clearTimeout(free.idle);
       return Promise.resolve(free);
     }
-    if (this.#all.size < MOST_WORKERS) return Promise.resolve(this.#hire());
+    if (this.#all.size < this.#most) return Promise.resolve(this.#hire());
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 

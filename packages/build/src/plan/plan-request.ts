@@ -1,7 +1,7 @@
 import type { Dockerfile, Warning } from "@slipway/dockerfile";
 import type { ImageConfig, Platform } from "@slipway/oci";
-import type { Image } from "@slipway/store";
 import type { Vertex } from "../graph.ts";
+import type { BaseImage } from "../sources/base-images.ts";
 import type { HistoryDraft } from "./stage-state.ts";
 
 /** What a Dockerfile is planned with. */
@@ -17,8 +17,8 @@ export interface PlanRequest {
   readonly shmSize: number;
   /** Named contexts that are directories, images or repositories. */
   readonly namedContexts: ReadonlyMap<string, NamedContext>;
-  /** An image of the local store. Throws `not-found` with a hint. */
-  readonly findImage: (name: string) => Image;
+  /** An image that can be built from. Throws `not-found` with a hint. */
+  readonly findImage: (name: string) => BaseImage;
   readonly onWarning: (warning: Warning) => void;
 }
 

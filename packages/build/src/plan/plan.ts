@@ -14,8 +14,8 @@ import {
   warningApplies,
 } from "@slipway/dockerfile";
 import { formatPlatform, hostPlatform, type Platform, parsePlatform, platformMatches } from "@slipway/oci";
-import type { Image } from "@slipway/store";
 import { type Vertex, vertex } from "../graph.ts";
+import type { BaseImage } from "../sources/base-images.ts";
 import { literalPrefix } from "./copy-words.ts";
 import { atPlace, placed } from "./errors.ts";
 import { readEpoch, readGlobalArgs } from "./global-args.ts";
@@ -213,7 +213,7 @@ export class Planner {
     };
   }
 
-  #imageVertex(name: string, range?: SourceRange, prefix?: string): { vertex: Vertex; image: Image } {
+  #imageVertex(name: string, range?: SourceRange, prefix?: string): { vertex: Vertex; image: BaseImage } {
     const image = this.#findImage(name, range);
     const top = image.layers.at(-1);
     const operation = {
@@ -233,7 +233,7 @@ export class Planner {
     return { vertex: vertex(operation, [], about), image };
   }
 
-  #findImage(name: string, range: SourceRange | undefined): Image {
+  #findImage(name: string, range: SourceRange | undefined): BaseImage {
     try {
       return this.request.findImage(name);
     } catch (error) {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLogger } from "@slipway/base";
 import { type Networks, networkMigrations, openNetworks } from "@slipway/network";
+import { RegistryClient, registryMigrations } from "@slipway/registry";
 import { connectSupervisor, type Supervisor } from "@slipway/runtime";
 import { openStore, type Store } from "@slipway/store";
 import { mounts, unmountBelow } from "@slipway/sys";
@@ -38,12 +39,13 @@ let count = 0;
 export async function openFixture(options: FixtureOptions): Promise<Fixture> {
   const root = options.root ?? mkdtempSync(join(tmpdir(), "slipway-engine-"));
   const execRoot = options.execRoot ?? mkdtempSync(join(tmpdir(), "slipway-exec-"));
-  const store = await openStore({ root, migrations: [networkMigrations, engineMigrations] });
+  const store = await openStore({ root, migrations: [networkMigrations, engineMigrations, registryMigrations] });
+  const registries = new RegistryClient({ store });
   const bridge = options.bridge ?? `slwe${process.pid % 100_000}${count++ % 10}`;
   const networks = openNetworks({ database: store.database, execRoot, bridge, linger: 0 });
   const supervisor = options.supervisor(execRoot);
   const engine = createEngine<never>({
-    ...{ store, supervisor, networks, paths: { execRoot }, log: silentLogger },
+    ...{ store, supervisor, networks, registries, paths: { execRoot }, log: silentLogger },
     version: { version: "0", gitCommit: "", buildTime: "" },
     runtime: { name: "runc", path: "/usr/sbin/runc", version: "1" },
     cacheUsage: async () => [],

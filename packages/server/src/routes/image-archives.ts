@@ -6,12 +6,13 @@ import type { RouteTable } from "../router.ts";
 import { readPlatforms, requirePlatform } from "./image-platform.ts";
 import { LineStream } from "./line-stream.ts";
 import { present } from "./present.ts";
+import { pull } from "./registry.ts";
 
 /** Images that come and go as tars. Nothing here is held in memory: slow disks slow the client, and the other way round. */
-export function imageArchiveRoutes({ images }: Backends): RouteTable {
+export function imageArchiveRoutes({ images, registries }: Backends): RouteTable {
   return {
     "POST /images/load": (call) => load(call, images),
-    "POST /images/create": (call) => create(call, images),
+    "POST /images/create": (call) => create(call, images, registries),
     "GET /images/get": (call) => {
       const names = call.query.strings("names").flatMap((value) => value.split(","));
       if (names.length === 0) throw new SlipwayError("invalid", "name at least one image with ?names=");
@@ -63,15 +64,11 @@ function progressLine(
   };
 }
 
-/** `docker import` and, once there is a registry client, `docker pull`. */
-async function create(call: Call, images: Backends["images"]): Promise<Reply> {
+/** `docker import` and `docker pull`. */
+async function create(call: Call, images: Backends["images"], registries: Backends["registries"]): Promise<Reply> {
   const { query } = call;
   const from = query.string("fromImage");
-  if (from !== undefined) {
-    throw new SlipwayError("not-implemented", `cannot pull ${from}: registries are not supported yet`, {
-      hint: "Bring the image in with 'load' or 'import', or build it.",
-    });
-  }
+  if (from !== undefined) return await pull(call, from, registries);
   const source = query.string("fromSrc");
   if (source === undefined) throw new SlipwayError("invalid", "neither fromImage nor fromSrc is given");
   const tar = source === "-" ? call.body() : await download(source, call.signal);

@@ -22,6 +22,7 @@ export function fakeBackends(
     images: part("images", given.images),
     volumes: part("volumes", given.volumes),
     networks: part("networks", given.networks),
+    registries: part("registries", given.registries),
     builds: part("builds", given.builds),
     system: part("system", given.system, {
       version: () => ({ version: "0.1.0", gitCommit: "abc", buildTime: "2026-01-01T00:00:00Z" }),

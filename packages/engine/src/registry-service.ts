@@ -1,0 +1,139 @@
+import { SlipwayError } from "@slipway/base";
+import {
+  chainIdsOf,
+  familiarName,
+  familiarReference,
+  formatReference,
+  type Platform,
+  parsePlatform,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+} from "@slipway/oci";
+import type { Credentials, LayerForm, OnProgress, RegistryClient } from "@slipway/registry";
+import type { Image, Store } from "@slipway/store";
+import type { EventLog } from "./event-log.ts";
+
+export interface RegistryDependencies {
+  readonly store: Store;
+  readonly events: EventLog;
+  readonly client: RegistryClient;
+}
+
+export interface TransferOptions {
+  readonly credentials?: Credentials | undefined;
+  readonly platform?: string | undefined;
+  readonly onProgress: OnProgress;
+  readonly signal: AbortSignal;
+}
+
+/** Images that come from registries and go there. */
+export class RegistryService {
+  readonly #deps: RegistryDependencies;
+
+  constructor(deps: RegistryDependencies) {
+    this.#deps = deps;
+  }
+
+  /** By tag or digest; without either, all tags with `all`, else `latest`. */
+  async pull(name: string, options: TransferOptions & { readonly all?: boolean }): Promise<void> {
+    const { client } = this.#deps;
+    const reference = parseReference(name);
+    const platform = options.platform ? parsePlatform(options.platform) : undefined;
+    const isWhole = reference.tag === undefined && reference.digest === undefined;
+    if (options.all !== true || !isWhole) {
+      await this.#pullOne(withDefaultTag(reference), platform, options);
+      return;
+    }
+    let isNew = false;
+    for (const tag of await client.tags(reference, options)) {
+      const pulled = await this.#pullOne({ ...reference, tag }, platform, options, false);
+      isNew ||= pulled;
+    }
+    options.onProgress({ status: statusLine(reference, isNew) });
+  }
+
+  /** One tag, or all of the repository. */
+  async push(
+    name: string,
+    options: TransferOptions & { readonly tag?: string | undefined; readonly form?: LayerForm | undefined },
+    onPushed: (pushed: { readonly tag: string; readonly digest: string; readonly size: number }) => void,
+  ): Promise<void> {
+    const { client, events, store } = this.#deps;
+    const given = parseReference(name);
+    if (given.digest !== undefined) throw new SlipwayError("invalid", "cannot push a digest reference");
+    const { domain, path } = given;
+    const asked = options.tag || given.tag;
+    const tags = asked === undefined ? tagsOf(store, given) : [asked];
+    options.onProgress({ status: `The push refers to repository [${domain}/${path}]` });
+    if (tags.length === 0) {
+      throw new SlipwayError("not-found", `An image does not exist locally with the tag: ${familiarName(given)}`);
+    }
+    for (const tag of tags) {
+      const reference: Reference = { domain, path, tag };
+      const image = store.images.find(formatReference(reference));
+      const { digest, size } = await client.push(reference, options);
+      onPushed({ tag, digest, size });
+      if (image === undefined) continue;
+      const attributes = { name: familiarReference(reference) };
+      events.publish({ type: "image", action: "push", id: familiarReference(reference), attributes });
+    }
+  }
+
+  /** What a registry has under a name, for a build: its layers come when they are asked for. */
+  async resolve(
+    name: string,
+    options: {
+      readonly platform?: Platform | undefined;
+      readonly credentials: Readonly<Record<string, Credentials>>;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<{
+    readonly image: Pick<Image, "id" | "config" | "layers">;
+    fetch(onProgress: OnProgress, signal: AbortSignal): Promise<void>;
+  }> {
+    const { client } = this.#deps;
+    const reference = withDefaultTag(parseReference(name));
+    const credentials = options.credentials[reference.domain];
+    const { signal, platform } = options;
+    const remote = await client.resolve(reference, { platform, credentials, signal });
+    return {
+      image: { id: remote.id, config: remote.config, layers: chainIdsOf(remote.config.diffIds) },
+      fetch: async (onProgress, own) => void (await client.fetch(reference, remote, { onProgress, signal: own })),
+    };
+  }
+
+  /** The image of a name, pulled unless it is here. For builds and whoever else needs it now. */
+  async need(name: string, options: TransferOptions & { readonly always?: boolean }): Promise<Image> {
+    const { store } = this.#deps;
+    const here = options.always === true ? undefined : store.images.find(name);
+    if (here !== undefined) return here;
+    const platform = options.platform ? parsePlatform(options.platform) : undefined;
+    await this.#pullOne(withDefaultTag(parseReference(name)), platform, options);
+    return store.images.resolve(name);
+  }
+
+  async #pullOne(
+    reference: Reference,
+    platform: Platform | undefined,
+    { credentials, onProgress, signal }: TransferOptions,
+    last = true,
+  ): Promise<boolean> {
+    const { client, events } = this.#deps;
+    const { isNew } = await client.pull(reference, { platform, credentials, onProgress, signal });
+    const shown = familiarReference(reference);
+    events.publish({ type: "image", action: "pull", id: shown, attributes: { name: familiarName(reference) } });
+    if (last) onProgress({ status: statusLine(reference, isNew) });
+    return isNew;
+  }
+}
+
+function statusLine(reference: Reference, isNew: boolean): string {
+  const shown = familiarReference(reference);
+  return isNew ? `Status: Downloaded newer image for ${shown}` : `Status: Image is up to date for ${shown}`;
+}
+
+function tagsOf(store: Store, { domain, path }: Reference): string[] {
+  const names = store.images.list().flatMap((image) => image.names);
+  return names.flatMap((name) => (name.domain === domain && name.path === path && name.tag ? [name.tag] : [])).sort();
+}

@@ -1,0 +1,118 @@
+import { isError, Semaphore, SingleFlight, SlipwayError } from "@slipway/base";
+import type { Descriptor, DiffId } from "@slipway/oci";
+import type { ArrivingLayer, Store } from "@slipway/store";
+import { bodyOf } from "./body.ts";
+import { ByteReporter, layerId, type OnProgress, SharedProgress } from "./progress.ts";
+import type { Repository } from "./repository.ts";
+import { persistently } from "./retry.ts";
+import type { RegistrySettings } from "./settings.ts";
+
+export interface WantedLayer {
+  readonly descriptor: Descriptor;
+  readonly diffId: DiffId;
+  readonly repository: Repository;
+}
+
+/** How often content that is not what it should be is fetched anew: a proxy's cache may be at fault. */
+const MOST_DAMAGED = 2;
+
+/** Layers on their way into the store: some at once, each once, whoever wants it. */
+export class LayerDownloads {
+  readonly #store: Store;
+  readonly #settings: RegistrySettings;
+  readonly #slots: Semaphore;
+  readonly #flights = new SingleFlight<void>();
+  readonly #progress = new SharedProgress();
+
+  constructor(store: Store, settings: RegistrySettings) {
+    this.#store = store;
+    this.#settings = settings;
+    this.#slots = new Semaphore(settings.maxDownloads);
+  }
+
+  /** Resolves when the layer is in the store, in both forms. Identical calls share one transfer, which ends with the last. */
+  async fetch(wanted: WantedLayer, onProgress: OnProgress, signal: AbortSignal): Promise<void> {
+    const { descriptor, diffId } = wanted;
+    const id = layerId(descriptor.digest);
+    if (this.#store.arrivals.has(diffId)) {
+      onProgress({ id, status: "Already exists" });
+      return;
+    }
+    onProgress({ id, status: "Pulling fs layer" });
+    const key = `${descriptor.digest} ${diffId}`;
+    const leave = this.#progress.listen(key, onProgress);
+    try {
+      const report: OnProgress = (progress) => this.#progress.report(key, progress);
+      await this.#flights.do(key, (shared) => this.#inTurn(wanted, report, shared), signal);
+    } finally {
+      leave();
+    }
+  }
+
+  async #inTurn(wanted: WantedLayer, report: OnProgress, signal: AbortSignal): Promise<void> {
+    const id = layerId(wanted.descriptor.digest);
+    report({ id, status: "Waiting" });
+    await this.#slots.with(async () => {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          await this.#receive(wanted, report, signal);
+          break;
+        } catch (error) {
+          if (!isError(error, "corrupt") || attempt >= MOST_DAMAGED) throw error;
+        }
+      }
+    }, signal);
+    report({ id, status: "Pull complete" });
+  }
+
+  async #receive(wanted: WantedLayer, report: OnProgress, signal: AbortSignal): Promise<void> {
+    const { digest, size } = wanted.descriptor;
+    const { maxAttempts: most, longestWait } = this.#settings;
+    const id = layerId(digest);
+    await using lease = this.#store.leases.open(`pull of layer ${digest}`);
+    const arriving = await this.#store.arrivals.receive({ digest, size, diffId: wanted.diffId, lease, signal });
+    try {
+      const progress = () => arriving.offset;
+      const onRetry = (wait: number) => report({ id, status: `Retrying in ${Math.ceil(wait / 1000)} seconds` });
+      const transfer = () => this.#transfer(wanted, { arriving, report, signal });
+      await persistently(transfer, { most, longestWait, signal, progress, onRetry });
+      report({ id, status: "Verifying Checksum" });
+      report({ id, status: "Download complete" });
+      report({ id, status: "Extracting", current: size, total: size });
+      await arriving.finish();
+    } catch (error) {
+      if (isError(error, "corrupt")) await arriving.abort();
+      else await arriving.suspend();
+      throw error;
+    }
+  }
+
+  /** One request for what is missing. Throws `unavailable` when it breaks off. */
+  async #transfer(
+    { descriptor, repository }: WantedLayer,
+    {
+      arriving,
+      report,
+      signal,
+    }: { readonly arriving: ArrivingLayer; readonly report: OnProgress; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const { digest, size } = descriptor;
+    if (arriving.offset === size) return;
+    const reporter = new ByteReporter(report, { id: layerId(digest), status: "Downloading", total: size });
+    reporter.at(arriving.offset);
+    const { incoming, offset } = await repository.openBlob(digest, { offset: arriving.offset, size }, signal);
+    let skip = arriving.offset - offset;
+    for await (const chunk of bodyOf(incoming, repository.host.limits(signal))) {
+      const fresh = skip > 0 ? chunk.subarray(Math.min(skip, chunk.length)) : chunk;
+      skip = Math.max(0, skip - chunk.length);
+      await arriving.write(fresh);
+      reporter.at(arriving.offset);
+    }
+    if (arriving.offset < size) {
+      throw new SlipwayError(
+        "unavailable",
+        `${digest}: the connection ended after ${arriving.offset} of ${size} bytes`,
+      );
+    }
+  }
+}

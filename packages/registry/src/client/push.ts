@@ -1,0 +1,149 @@
+import { SlipwayError } from "@slipway/base";
+import {
+  type Descriptor,
+  type Digest,
+  digestAlgorithm,
+  digestOf,
+  encodeManifest,
+  familiarName,
+  familiarReference,
+  formatReference,
+  MEDIA_TYPES,
+  type Reference,
+} from "@slipway/oci";
+import type { Image, Store } from "@slipway/store";
+import type { Credentials } from "./credentials.ts";
+import { refusedWith } from "./failures.ts";
+import type { RegistryHosts } from "./host.ts";
+import type { LayerForm } from "./layer-content.ts";
+import type { LayerToPush, LayerUploads, PushTarget } from "./layer-uploads.ts";
+import type { OnProgress } from "./progress.ts";
+import { pushDocument } from "./push-document.ts";
+import { Repository } from "./repository.ts";
+import { uploadBytes } from "./upload.ts";
+
+export interface PushContext {
+  readonly store: Store;
+  readonly hosts: RegistryHosts;
+  readonly uploads: LayerUploads;
+}
+
+export interface PushOptions {
+  readonly credentials?: Credentials | undefined;
+  /** Absent: as it is, and what has no form of its own in the one that travels best. */
+  readonly form?: LayerForm | undefined;
+  readonly onProgress?: OnProgress;
+  readonly signal: AbortSignal;
+}
+
+export interface PushedImage {
+  readonly digest: Digest;
+  /** Bytes of the manifest. */
+  readonly size: number;
+}
+
+/**
+ * Sends the image of a name to its registry: layers that it lacks, all at once; the config; then the manifest, and with
+ * that the tag. What came from a registry goes there byte for byte.
+ */
+export async function pushImage(
+  context: PushContext,
+  reference: Reference,
+  options: PushOptions,
+): Promise<PushedImage> {
+  const { store, hosts } = context;
+  const { signal } = options;
+  const report = options.onProgress ?? (() => {});
+  const image = store.images.find(formatReference(reference));
+  if (image === undefined) {
+    throw new SlipwayError("not-found", `tag does not exist: ${familiarReference(reference)}`);
+  }
+  await using lease = store.leases.open(`push of ${formatReference(reference)}`);
+  // Whatever its manifest names stays as long as this lasts.
+  void lease;
+  try {
+    const repository = new Repository(await hosts.open(reference.domain, options.credentials, signal), reference.path);
+    const scopes = [`repository:${reference.path}:pull,push`];
+    const target: PushTarget = { repository, domain: reference.domain, scopes, form: options.form, report, signal };
+    const layers = await pushLayers(context, image, target);
+    const bytes = await manifestBytes(store, image, layers);
+    const mediaType = isExact(image, options.form) ? image.manifest.mediaType : MEDIA_TYPES.ociManifest;
+    await pushConfig(store, image, target);
+    const pushed = await pushDocument(target, { reference: reference.tag ?? digestOf(bytes), bytes, mediaType });
+    store.images.tag(image.id, { domain: reference.domain, path: reference.path, digest: pushed });
+    report({ status: `${reference.tag ?? pushed}: digest: ${pushed} size: ${bytes.length}` });
+    return { digest: pushed, size: bytes.length };
+  } catch (error) {
+    throw explainedPush(error, reference);
+  }
+}
+
+/** Its manifest came from elsewhere, or went there already: others may know it by its digest. */
+function isExact({ repoDigests, target, manifestDigest }: Image, form: LayerForm | undefined): boolean {
+  if (form !== undefined) return false;
+  return repoDigests.some(({ digest }) => digest === target.digest || digest === manifestDigest);
+}
+
+async function pushLayers({ store, uploads }: PushContext, image: Image, target: PushTarget): Promise<Descriptor[]> {
+  const stop = new AbortController();
+  const signal = AbortSignal.any([target.signal, stop.signal]);
+  const exact = isExact(image, target.form);
+  const work = image.layers.map(async (chainId, index) => {
+    const layer = store.layers.get(chainId);
+    const descriptor = image.manifest.layers[index];
+    if (layer === undefined || descriptor === undefined)
+      throw new SlipwayError("corrupt", `layer ${chainId} is missing`);
+    const toPush: LayerToPush = { chainId, diffId: layer.diffId, tarSize: layer.tarSize, descriptor, exact };
+    return await uploads.push(toPush, { ...target, signal });
+  });
+  try {
+    return await Promise.all(work);
+  } catch (error) {
+    stop.abort(error);
+    await Promise.allSettled(work);
+    throw error;
+  }
+}
+
+async function manifestBytes(store: Store, image: Image, layers: readonly Descriptor[]): Promise<Uint8Array> {
+  const { manifest } = image;
+  const same = layers.every(({ digest }, index) => digest === manifest.layers[index]?.digest);
+  if (same) return await store.blobs.readAll(image.manifestDigest);
+  const size = store.blobs.stat(image.id)?.size ?? 0;
+  return encodeManifest({
+    mediaType: MEDIA_TYPES.ociManifest,
+    config: { mediaType: MEDIA_TYPES.ociConfig, digest: image.id, size },
+    layers: layers.map(({ mediaType, digest, size }) => ({ mediaType: ociLayerType(mediaType), digest, size })),
+    ...(manifest.annotations && { annotations: manifest.annotations }),
+  });
+}
+
+/** An OCI manifest names OCI's layer types, also for layers that came with Docker's. */
+function ociLayerType(mediaType: string): string {
+  if (mediaType === MEDIA_TYPES.dockerLayer) return MEDIA_TYPES.ociLayer;
+  return mediaType === MEDIA_TYPES.dockerLayerGzip ? MEDIA_TYPES.ociLayerGzip : mediaType;
+}
+
+async function pushConfig(store: Store, image: Image, target: PushTarget): Promise<void> {
+  const { repository, scopes, signal } = target;
+  const bytes = await store.blobs.readAll(image.id);
+  const digest = digestOf(bytes, digestAlgorithm(image.manifest.config.digest));
+  if (await repository.hasBlob(digest, scopes, signal)) return;
+  await uploadBytes(repository, bytes, digest, { scopes, signal, onBytes: () => {}, onRetry: () => {} });
+}
+
+/** Refusals in Docker's words. */
+function explainedPush(error: unknown, reference: Reference): unknown {
+  const refused = refusedWith(error);
+  if (refused === undefined || !(error instanceof SlipwayError)) return error;
+  const { status, codes } = refused;
+  if (status === 401 || status === 403 || codes.includes("DENIED")) {
+    const cause = error.message.startsWith("denied") ? error.message : `denied: ${error.message}`;
+    return new SlipwayError("forbidden", cause, {
+      hint: `You may not push to ${familiarName(reference)}, or need to log in: slipway login ${reference.domain}`,
+      cause: error,
+      details: error.details,
+    });
+  }
+  return error;
+}

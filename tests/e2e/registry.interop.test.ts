@@ -1,0 +1,91 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { DockerRegistry } from "./docker-registry.ts";
+import { BASE, Engine, run } from "./harness.ts";
+
+const TIMEOUT = 120_000;
+
+describe("an engine beside Debian's docker-registry", () => {
+  let engine: Engine;
+  let registry: DockerRegistry;
+
+  beforeAll(async () => {
+    registry = await DockerRegistry.start();
+    engine = await Engine.start();
+  }, TIMEOUT);
+
+  afterAll(async () => {
+    await engine[Symbol.asyncDispose]();
+    await registry[Symbol.asyncDispose]();
+  }, TIMEOUT);
+
+  async function lines(path: string, init: RequestInit = {}): Promise<Record<string, unknown>[]> {
+    const response = await fetch(`http://engine${path}`, { method: "POST", unix: engine.socket, ...init });
+    const text = await response.text();
+    return text
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+
+  test(
+    "pushes an image, and pulls and runs it after it was removed",
+    async () => {
+      const name = `${registry.host}/first/base`;
+      await engine.ok("tag", BASE, `${name}:v1`);
+      const pushed = await lines(`/images/${name}/push?tag=v1`);
+      expect(pushed[0]).toEqual({ status: `The push refers to repository [${name}]` });
+      const aux = pushed.at(-1)?.aux as { Tag: string; Digest: string; Size: number };
+      expect(aux.Tag).toBe("v1");
+      const summary = `v1: digest: ${aux.Digest} size: ${aux.Size}`;
+      expect(pushed.map(({ status }) => status)).toContain(summary);
+
+      const id = await engine.ok("image", "inspect", "-f", "{{.Id}}", `${name}:v1`);
+      await engine.ok("rmi", `${name}:v1`, BASE);
+      const pulled = await lines(`/images/create?fromImage=${name}&tag=v1`);
+      expect(pulled[0]).toEqual({ status: "Pulling from first/base", progressDetail: {}, id: "v1" });
+      expect(pulled.at(-2)).toEqual({ status: `Digest: ${aux.Digest}` });
+      expect(pulled.at(-1)).toEqual({ status: `Status: Downloaded newer image for ${name}:v1` });
+      expect(pulled.map(({ status }) => status)).toContain("Pull complete");
+      expect(await engine.ok("image", "inspect", "-f", "{{.Id}} {{.RepoDigests}}", `${name}:v1`)).toBe(
+        `${id} [${name}@${aux.Digest}]`,
+      );
+      expect(await engine.ok("run", "--rm", `${name}:v1`, "echo", "hello")).toBe("hello");
+      await engine.ok("tag", `${name}:v1`, BASE);
+    },
+    TIMEOUT,
+  );
+
+  test(
+    "builds from an image that only the registry has",
+    async () => {
+      const name = `${registry.host}/second/base:v1`;
+      await engine.ok("tag", BASE, name);
+      await lines(`/images/${registry.host}/second/base/push?tag=v1`);
+      await engine.ok("rmi", name);
+      const context = engine.context({ Dockerfile: `FROM ${name}\nRUN echo built > /made\n` });
+      await engine.ok("build", "-q", "-t", "built", context);
+      expect(await engine.ok("run", "--rm", "built", "cat", "/made")).toBe("built");
+    },
+    TIMEOUT,
+  );
+
+  test(
+    "Docker's client pushes and pulls through it",
+    async () => {
+      const name = `${registry.host}/third/base:v1`;
+      await engine.ok("tag", BASE, name);
+      const docker = (...argv: string[]) => run(["docker", "-H", `unix://${engine.socket}`, ...argv]);
+      const pushed = await docker("push", name);
+      expect(pushed).toMatchObject({ code: 0, stderr: "" });
+      expect(pushed.stdout).toMatch(/v1: digest: sha256:[0-9a-f]{64} size: \d+/);
+      await engine.ok("rmi", name);
+      const pulled = await docker("pull", name);
+      expect(pulled).toMatchObject({ code: 0, stderr: "" });
+      expect(pulled.stdout).toContain(`Status: Downloaded newer image for ${name}`);
+      const missing = await docker("pull", `${registry.host}/nothing/here:v1`);
+      expect(missing.code).toBe(1);
+      expect(missing.stderr).toContain(`manifest for ${registry.host}/nothing/here:v1 not found: manifest unknown`);
+    },
+    TIMEOUT,
+  );
+});
