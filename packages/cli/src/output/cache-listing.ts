@@ -1,6 +1,6 @@
 import { humanSize } from "@slipway/base";
 import type { CacheRecord } from "../client/documents.ts";
-import { goTime } from "./go-time.ts";
+import { goTimeOf } from "./go-time.ts";
 import type { Listing } from "./listing.ts";
 import { ago, truncateId } from "./text.ts";
 
@@ -26,11 +26,11 @@ export const CACHE_FIELDS: Listing<CacheRow>["fields"] = {
   },
   CacheType: { heading: "CACHE TYPE", value: ({ record }) => record.Type },
   Size: { heading: "SIZE", value: ({ record }) => humanSize(record.Size) },
-  CreatedAt: { heading: "CREATED AT", value: ({ record }) => goTime(seconds(record.CreatedAt) ?? 0) },
+  CreatedAt: { heading: "CREATED AT", value: ({ record }) => goTimeOf(record.CreatedAt) },
   CreatedSince: { heading: "CREATED", value: ({ record, now }) => ago(seconds(record.CreatedAt) ?? 0, now) },
   LastUsedAt: {
     heading: "LAST USED AT",
-    value: ({ record }) => (record.LastUsedAt ? goTime(seconds(record.LastUsedAt) ?? 0) : ""),
+    value: ({ record }) => (record.LastUsedAt ? goTimeOf(record.LastUsedAt) : ""),
   },
   LastUsedSince: {
     heading: "LAST USED",

@@ -1,10 +1,16 @@
 /** Go's `time.Time.String` of a moment in seconds: `2006-01-02 15:04:05 +0000 UTC`, in the local time zone. */
-export function goTime(seconds: number): string {
+export function goTime(seconds: number, fraction = ""): string {
   const date = new Date(seconds * 1000);
   const offset = -date.getTimezoneOffset();
   const sign = offset < 0 ? "-" : "+";
   const zone = `${sign}${two(Math.floor(Math.abs(offset) / 60))}${two(Math.abs(offset) % 60)}`;
-  return `${dateText(date)} ${timeText(date)} ${zone} ${zoneName(date, offset)}`;
+  return `${dateText(date)} ${timeText(date)}${fraction} ${zone} ${zoneName(date, offset)}`;
+}
+
+/** The same of a moment in RFC 3339, with its fraction of a second as far as it is not zero. */
+export function goTimeOf(text: string): string {
+  const fraction = /\.(\d*[1-9])0*(?:Z|[+-]\d\d:\d\d)$/.exec(text)?.[1];
+  return goTime(Math.floor(Date.parse(text) / 1000), fraction === undefined ? "" : `.${fraction}`);
 }
 
 /** RFC 3339 with seconds, in the local time zone: `2006-01-02T15:04:05Z`. */
