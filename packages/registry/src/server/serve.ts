@@ -3,6 +3,9 @@ import { MAX_MANIFEST_SIZE } from "@slipway/oci";
 import { type Gate, handle } from "./api/handler.ts";
 import type { Limits, RegistryEvent } from "./api/parts.ts";
 import { Uploads } from "./api/uploads.ts";
+import { bunFront } from "./http/bun-front.ts";
+import type { Front, TlsPair } from "./http/front.ts";
+import { nodeFront } from "./http/node-front.ts";
 import type { Storage } from "./storage/contents.ts";
 
 export interface RegistryOptions {
@@ -15,6 +18,7 @@ export interface ListenOptions {
   readonly hostname: string;
   /** 0 for any free one. */
   readonly port: number;
+  readonly tls?: TlsPair;
 }
 
 const HOUR = 3_600_000;
@@ -26,51 +30,38 @@ export const DEFAULT_LIMITS: Limits = {
   grace: 24 * HOUR,
 };
 
-/** Seconds that a connection may be silent. */
-const IDLE_SECONDS = 120;
-
 const OPEN_GATE: Gate = { admit: () => ({ allows: () => true }) };
 
 /** A registry that answers HTTP requests (OCI distribution specification 1.1). */
 export class RegistryServer {
-  readonly #server: Bun.Server<undefined>;
+  readonly #front: Front;
   readonly #storage: Storage;
 
   static async start(options: RegistryOptions, listen: ListenOptions): Promise<RegistryServer> {
+    const { storage, log } = options;
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
-    const parts = {
-      storage: options.storage,
-      limits,
-      log: options.log,
-      announce: (_event: RegistryEvent) => {},
-      admit: async () => {},
-    };
+    const parts = { storage, limits, log, announce: (_event: RegistryEvent) => {}, admit: async () => {} };
     const handlers = { parts, uploads: new Uploads(parts), gate: OPEN_GATE };
-    const server = Bun.serve({
-      ...listen,
-      idleTimeout: IDLE_SECONDS,
-      // Bodies are streamed and bounded by the handlers.
-      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-      fetch: (request) => {
-        const [path, search] = splitUrl(request.url);
-        return handle(handlers, request, path, search);
-      },
-    });
-    return new RegistryServer(server, options.storage);
+    const answer = (request: Request) => {
+      const [path, search] = splitUrl(request.url);
+      return handle(handlers, request, path, search);
+    };
+    const front = storage.hasFiles ? bunFront({ ...listen, answer }) : await nodeFront({ ...listen, answer });
+    return new RegistryServer(front, storage);
   }
 
-  private constructor(server: Bun.Server<undefined>, storage: Storage) {
-    this.#server = server;
+  private constructor(front: Front, storage: Storage) {
+    this.#front = front;
     this.#storage = storage;
   }
 
   get port(): number {
-    return this.#server.port ?? 0;
+    return this.#front.port;
   }
 
   /** Waits for the requests that are being answered, then closes the storage. */
   async stop(): Promise<void> {
-    await this.#server.stop();
+    await this.#front.stop();
     await this.#storage.close();
   }
 }

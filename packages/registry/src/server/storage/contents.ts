@@ -74,5 +74,7 @@ export interface ContentStore {
 export interface Storage {
   readonly records: RecordStore;
   readonly contents: ContentStore;
+  /** Whether blobs are read as files, not as streams. */
+  readonly hasFiles: boolean;
   close(): Promise<void>;
 }

@@ -1,9 +1,10 @@
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { errnoOf, SlipwayError } from "@slipway/base";
+import { errnoOf } from "@slipway/base";
 import type { DigestAlgorithm } from "@slipway/oci";
 import type { AppendOptions, ContentStore, Measured, Place, UploadStatus } from "./contents.ts";
 import { hashFile, RunningHashes } from "./running-hash.ts";
+import { outOfOrder, tooLarge, unknownUpload, wrongLength } from "./upload-errors.ts";
 
 /** Bytes that are gathered before they are written: one system call for many small chunks. */
 const WRITE_SIZE = 1 << 20;
@@ -201,20 +202,4 @@ async function syncDirectory(path: string): Promise<void> {
   } finally {
     await handle.close();
   }
-}
-
-export function unknownUpload(): SlipwayError {
-  return new SlipwayError("not-found", "there is no such upload", { hint: "It may have expired: begin a new one." });
-}
-
-export function outOfOrder(offset: number, expected: number): SlipwayError {
-  return new SlipwayError("conflict", `a chunk begins at byte ${offset}, but byte ${expected} is next`);
-}
-
-export function tooLarge(limit: number): SlipwayError {
-  return new SlipwayError("exhausted", `the blob is larger than the limit of ${limit} bytes`, { details: { limit } });
-}
-
-export function wrongLength(length: number | undefined, which: "more" | "fewer"): SlipwayError {
-  return new SlipwayError("invalid", `the request brought ${which} than the ${length} bytes that it announced`);
 }

@@ -59,6 +59,9 @@ export class FileRecords implements RecordStore {
     return reply.removed ?? false;
   }
 
+  /** Transactions leave nothing half done. */
+  async settle(): Promise<void> {}
+
   async ping(): Promise<void> {
     await this.#ask((id) => ({ id, change: {} }));
   }

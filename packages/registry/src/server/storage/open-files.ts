@@ -9,5 +9,5 @@ export async function openFileStorage(root: string): Promise<Storage> {
   await mkdir(root, { recursive: true, mode: 0o700 });
   const contents = await FileContents.open(root);
   const records = await FileRecords.open(join(root, "records.db"));
-  return { contents, records, close: () => records.close() };
+  return { contents, records, hasFiles: true, close: () => records.close() };
 }

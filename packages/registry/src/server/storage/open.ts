@@ -1,8 +1,37 @@
 import { resolve } from "node:path";
+import { SlipwayError } from "@slipway/base";
+import { Bucket } from "./bucket.ts";
 import type { Storage } from "./contents.ts";
 import { openFileStorage } from "./open-files.ts";
+import { S3Contents } from "./s3-contents.ts";
+import { S3Records } from "./s3-records.ts";
 
-/** Opens the storage that `place` names: a folder. Throws `invalid`, `conflict`. */
+/**
+ * Opens the storage that `place` names: a folder, or `s3://bucket/prefix?endpoint=URL&region=NAME&style=path|virtual`.
+ * Keys of a bucket come from `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`. Throws `invalid`, `conflict`, `unavailable`.
+ */
 export async function openRegistryStorage(place: string): Promise<Storage> {
-  return await openFileStorage(resolve(place.replace(/^file:\/\//, "")));
+  if (!place.startsWith("s3://")) return await openFileStorage(resolve(place.replace(/^file:\/\//, "")));
+  const url = new URL(place);
+  const known = ["endpoint", "region", "style"];
+  const unknown = [...url.searchParams.keys()].find((name) => !known.includes(name));
+  if (unknown !== undefined || url.hostname === "") {
+    throw new SlipwayError("invalid", `cannot read the storage '${place}'`, {
+      hint: "Give s3://bucket/prefix?endpoint=https://host&region=name&style=path",
+    });
+  }
+  const path = url.pathname.replace(/^\/+|\/+$/g, "");
+  const endpoint = url.searchParams.get("endpoint");
+  const region = url.searchParams.get("region");
+  const bucket = new Bucket({
+    bucket: url.hostname,
+    prefix: path === "" ? "" : `${decodeURIComponent(path)}/`,
+    ...(endpoint !== null && { endpoint }),
+    region: region ?? process.env.AWS_REGION ?? "us-east-1",
+    ...(url.searchParams.get("style") === "virtual" && { virtualHostedStyle: true }),
+  });
+  const records = new S3Records(bucket);
+  // A wrong name or key is told at the start, not with the first push.
+  await records.ping();
+  return { records, contents: new S3Contents(bucket), hasFiles: false, close: async () => {} };
 }

@@ -21,6 +21,8 @@ export interface RecordStore {
   commit(change: Change): Promise<readonly string[]>;
   /** Removes the record `key` unless a record stands below `prefix`. Tells whether it was removed. */
   removeUnless(key: string, prefix: string): Promise<boolean>;
+  /** Ends what a process that was killed has left half done. */
+  settle(): Promise<void>;
   /** Throws `unavailable` when the store does not answer. */
   ping(): Promise<void>;
   close(): Promise<void>;
