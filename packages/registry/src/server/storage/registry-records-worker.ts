@@ -50,6 +50,8 @@ function openWriter(path: string): Writer {
   database.run("PRAGMA journal_mode = WAL");
   // Each commit waits for the disk: what was acknowledged to a client survives a power cut.
   database.run("PRAGMA synchronous = FULL");
+  // A collection may run as a process of its own beside the server.
+  database.run("PRAGMA busy_timeout = 10000");
   database.run(SCHEMA);
   return {
     database,
