@@ -26,6 +26,7 @@ import type { ContainerLimits, CreateContainer } from "./faces.ts";
 import { checkFilters, type Filters, labelsMatch, untilFilter } from "./filters.ts";
 import { parseLogConfig } from "./log-config.ts";
 import { renameEndpoints } from "./networks/container-endpoints.ts";
+import { OpenSessions } from "./open-sessions.ts";
 
 export interface WaitOptions {
   readonly condition: "not-running" | "next-exit" | "removed";
@@ -48,6 +49,7 @@ export interface RunWatcher {
 export class ContainerService {
   readonly #context: ContainerContext;
   readonly #watcher: RunWatcher;
+  readonly #sessions = new OpenSessions();
   /** The engine ends: what waits for its restart is started by the next one. */
   #ending = false;
 
@@ -79,6 +81,7 @@ export class ContainerService {
     const entry = this.#context.index.get(exit.id);
     if (entry === undefined) return;
     await entry.starting;
+    await this.#sessions.drained(entry.id);
     this.#watcher.onEnd(entry);
     endRun(this.#context, entry, exit, (each, delay) => this.scheduleRestart(each, delay));
   }
@@ -244,7 +247,7 @@ export class ContainerService {
     const stdin = options.stdin && entry.definition.config.OpenStdin === true;
     const session = await this.#context.supervisor.attach(entry.id, { stdin });
     publishContainerEvent(this.#context, entry, "attach");
-    return session;
+    return this.#sessions.watch(entry.id, session);
   }
 
   async logs(nameOrId: string, query: LogQuery): Promise<AsyncIterable<LogRecord>> {
