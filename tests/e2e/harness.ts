@@ -27,19 +27,24 @@ export class Engine implements AsyncDisposable {
   #daemon: Bun.Subprocess | undefined;
 
   readonly #flags: readonly string[];
+  readonly #launcher: readonly string[];
 
-  private constructor(root: string, flags: readonly string[]) {
+  private constructor(root: string, flags: readonly string[], launcher: readonly string[]) {
     this.root = root;
     this.#flags = flags;
+    this.#launcher = launcher;
     this.socket = join(root, "s.sock");
   }
 
-  /** Starts one with the base image loaded, and with these flags besides its own. */
-  static async start(flags: readonly string[] = []): Promise<Engine> {
+  /**
+   * Starts one with the base image loaded, and with these flags besides its own. The launcher is a command that becomes the
+   * daemon, after entering a namespace for instance.
+   */
+  static async start(flags: readonly string[] = [], launcher: readonly string[] = []): Promise<Engine> {
     if (!existsSync(SLIPWAY)) {
       throw new SlipwayError("unavailable", `${SLIPWAY} is missing`, { hint: "Make it with ./quickstart --setup." });
     }
-    const engine = new Engine(mkdtempSync(join(tmpdir(), "slipway-e2e-")), flags);
+    const engine = new Engine(mkdtempSync(join(tmpdir(), "slipway-e2e-")), flags, launcher);
     await engine.startDaemon();
     const archive = join(engine.root, "base.tar");
     writeFileSync(archive, baseImageArchive());
@@ -71,7 +76,8 @@ export class Engine implements AsyncDisposable {
   async startDaemon(): Promise<void> {
     // What an earlier one said stays.
     const log = openSync(join(this.root, "daemon.log"), "a");
-    this.#daemon = Bun.spawn([SLIPWAY, "daemon", ...this.daemonFlags()], { stdin: "ignore", stdout: log, stderr: log });
+    const command = [...this.#launcher, SLIPWAY, "daemon", ...this.daemonFlags()];
+    this.#daemon = Bun.spawn(command, { stdin: "ignore", stdout: log, stderr: log });
     closeSync(log);
     await this.#answering();
   }
