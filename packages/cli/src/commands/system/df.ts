@@ -44,7 +44,7 @@ export const df = command({
     } else {
       const document = verboseDocument(usage);
       const isJson = flags.format === "json";
-      stdout.write(isJson ? `${goJson(JSON.stringify(document))}\n` : await renderDocument(document, flags.format));
+      stdout.write(isJson ? goJson(JSON.stringify(document)) : await renderDocument(document, flags.format));
     }
     return 0;
   },
