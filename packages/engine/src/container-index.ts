@@ -123,7 +123,10 @@ export class ContainerIndex {
   /** Facts that are not a change of life: a health check's result, that somebody asked for the end. */
   amend(
     entry: ContainerEntry,
-    changes: { readonly state?: Partial<Pick<ContainerState, "health" | "error">>; readonly manuallyStopped?: boolean },
+    changes: {
+      readonly state?: Partial<Pick<ContainerState, "health" | "error" | "committing">>;
+      readonly manuallyStopped?: boolean;
+    },
   ): void {
     this.#save(entry, { ...entry.state, ...changes.state }, changes.manuallyStopped ?? entry.manuallyStopped);
   }

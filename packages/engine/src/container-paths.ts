@@ -19,6 +19,16 @@ export class ContainerPaths {
     return this.#bundles;
   }
 
+  /** Directory of views of stopped containers' files, each for as long as somebody reads it. */
+  get views(): string {
+    return join(this.execRoot, "views");
+  }
+
+  /** tmpfs of a container that shares its memory with others; in its bundle. */
+  sharedMemory(id: string): string {
+    return join(this.#bundles, id, "shm");
+  }
+
   /** Directory of what outlives a reboot: logs. */
   get containers(): string {
     return this.#containers;

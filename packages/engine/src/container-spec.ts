@@ -20,6 +20,8 @@ export interface StartFacts {
   readonly user: ProcessUser;
   readonly mounts: readonly Mount[];
   readonly namespaces: SpecInput["namespaces"];
+  /** 0 for no shared memory; else what was asked for. */
+  readonly shmSize?: number;
   /** The program that becomes the first process, for those who ask for one. */
   readonly init?: string;
 }
@@ -59,7 +61,7 @@ export function specInput(definition: ContainerDefinition, facts: StartFacts): S
     resources: resourcesOf(hostConfig),
     ...(hostConfig.CgroupParent ? { cgroupParent: hostConfig.CgroupParent } : {}),
     namespaces: facts.namespaces,
-    shmSize: hostConfig.ShmSize ?? 64 * 1024 * 1024,
+    shmSize: facts.shmSize ?? hostConfig.ShmSize ?? 64 * 1024 * 1024,
     ...(facts.init === undefined ? {} : { init: facts.init }),
     ...(hostConfig.OomScoreAdj === undefined ? {} : { oomScoreAdj: hostConfig.OomScoreAdj }),
     ...(security.apparmor === undefined ? {} : { apparmorProfile: security.apparmor }),

@@ -1,14 +1,6 @@
 import { rmSync } from "node:fs";
 import { errorMessage, isError, Scope, SlipwayError } from "@slipway/base";
-import {
-  allowRealtime,
-  buildSpec,
-  cgroupsPath,
-  installInit,
-  type Namespace,
-  type StartRequest,
-  writeSpec,
-} from "@slipway/runtime";
+import { allowRealtime, buildSpec, cgroupsPath, installInit, type StartRequest, writeSpec } from "@slipway/runtime";
 import { mountOverlay } from "@slipway/sys";
 import { mergeEnv } from "./config-merge.ts";
 import { type ContainerContext, publishContainerEvent } from "./container-context.ts";
@@ -18,8 +10,9 @@ import type { ContainerEntry } from "./container-index.ts";
 import { next } from "./container-life.ts";
 import { namespaceOf, specInput, userInRoot } from "./container-spec.ts";
 import { parseLogConfig } from "./log-config.ts";
+import { joined, prepareIpc } from "./namespace-sharing.ts";
 import { parseNetworkMode } from "./network-mode.ts";
-import { type Connection, connectContainer, runningContainer } from "./networks/container-connection.ts";
+import { type Connection, connectContainer } from "./networks/container-connection.ts";
 import { linkedEnvironment, linkedHosts, tellLinkers } from "./networks/default-links.ts";
 import { prepareMounts } from "./runtime-mounts.ts";
 
@@ -100,13 +93,14 @@ async function prepareBundle(
   entry.endpoints = network.endpoints;
   const files = etcFiles(context, entry, network);
   const taken = new Set(definition.mounts.map(({ destination }) => destination));
-  const ipc = ipcOf(context, entry);
+  const ipc = prepareIpc(context, entry);
   if (hostConfig.CpuRealtimeRuntime) allowRealtime(cgroupsPath(id, hostConfig.CgroupParent || undefined));
   const spec = buildSpec(
     specInput(definition, {
       rootPath,
       user,
       ...(hostConfig.Init === true ? { init: installInit(context.paths.init) } : {}),
+      ...(ipc.none ? { shmSize: 0 } : {}),
       mounts: [...etcMounts(files, taken, hostConfig.ReadonlyRootfs === true), ...ipc.mounts, ...mounts],
       namespaces: {
         network: network.namespace,
@@ -165,20 +159,6 @@ async function mountRoot(context: ContainerContext, entry: ContainerEntry): Prom
     volatile,
   });
   return writable.merged;
-}
-
-function joined(context: ContainerContext, name: string, kind: "pid" | "ipc"): Namespace {
-  return { path: `/proc/${runningContainer(context, name, kind).state.pid}/ns/${kind}` };
-}
-
-/** Who shares another container's message queues shares its /dev/shm too. */
-function ipcOf(context: ContainerContext, entry: ContainerEntry) {
-  const mode = entry.definition.hostConfig.IpcMode;
-  const namespace = namespaceOf(mode, (name) => joined(context, name, "ipc"));
-  if (!mode?.startsWith("container:")) return { namespace, mounts: [] };
-  const { pid } = runningContainer(context, mode.slice("container:".length), "ipc").state;
-  const shm = { type: "bind", source: `/proc/${pid}/root/dev/shm`, target: "/dev/shm", options: ["rbind", "rw"] };
-  return { namespace, mounts: [shm] };
 }
 
 function etcFiles(context: ContainerContext, entry: ContainerEntry, network: Connection): EtcFiles {

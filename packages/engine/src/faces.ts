@@ -228,6 +228,8 @@ export interface ContainerState {
   readonly restartCount: number;
   /** Absent without a health check. */
   readonly health?: HealthState;
+  /** It is paused only while an image is made of it: an engine that finds this at its start resumes it. */
+  readonly committing?: boolean;
 }
 
 export interface ContainerMount {

@@ -45,7 +45,7 @@ export class FileService {
     return statPath(root.fd, clean, nameOrId);
   }
 
-  /** A tar of a file or a tree, under its last name. The container does not start until the stream has ended. */
+  /** A tar of a file or a tree, under its last name. */
   async archive(
     nameOrId: string,
     path: string,
@@ -119,12 +119,15 @@ export class FileService {
     const { index, lock } = this.#context;
     const entry = index.resolve(nameOrId);
     if (entry.state.status === "running") {
-      await this.#pausing.pause(entry.id);
+      // Noted first: if the engine falls meanwhile, the next one knows whose pause it is.
+      index.amend(entry, { state: { committing: true } });
       try {
+        await this.#pausing.pause(entry.id);
         return await commitContainer(this.#context, entry, request);
       } finally {
         // It may have been ended or removed meanwhile.
         await this.#pausing.unpause(entry.id).catch(() => {});
+        if (index.get(entry.id) !== undefined) index.amend(entry, { state: { committing: false } });
       }
     }
     return lock.with(entry.id, () => commitContainer(this.#context, entry, request));

@@ -1,5 +1,8 @@
-import { posix } from "node:path";
-import { randomId, SlipwayError } from "@slipway/base";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { rm, rmdir } from "node:fs/promises";
+import { join, posix } from "node:path";
+import { errnoOf, randomId, SlipwayError } from "@slipway/base";
+import type { Mount } from "@slipway/runtime";
 import type { WritableLayer } from "@slipway/store";
 import {
   bindMount,
@@ -21,7 +24,7 @@ import type { ContainerEntry } from "./container-index.ts";
 import { isAlive } from "./container-life.ts";
 import { fileMounts } from "./runtime-mounts.ts";
 
-/** A container's files, held open. While it is open a stopped container does not start. */
+/** A container's files, held open. While one that writes is open a stopped container does not start. */
 export interface OpenedRoot extends AsyncDisposable {
   /** The root directory (O_PATH): everything goes through `openInRoot`, for the container owns what lies below. */
   readonly fd: number;
@@ -50,7 +53,11 @@ export async function openRoot(
     }
     // The last run's mount must have gone: two overlays must not share an upper directory.
     await entry.teardown;
-    return await mountedRoot(context, entry, options, unlock);
+    if (options.write) return await writableRoot(context, entry, options.volumes, unlock);
+    const root = await readableRoot(context, entry, options.volumes);
+    if (root === undefined) return await writableRoot(context, entry, options.volumes, unlock);
+    unlock();
+    return root;
   } catch (error) {
     unlock();
     throw error;
@@ -77,54 +84,124 @@ function liveRoot(context: ContainerContext, entry: ContainerEntry, volumes: boo
   return { fd, live: true, [Symbol.asyncDispose]: async () => closeFd(fd) };
 }
 
-async function mountedRoot(
+/**
+ * A view of its own that nobody can write to, without the container's lock: a start need not wait until the last byte has
+ * reached a slow client. Undefined when the root lacks a mount point that cannot be supplied from outside: below a link.
+ */
+async function readableRoot(
   context: ContainerContext,
   entry: ContainerEntry,
-  { volumes, write }: { readonly volumes: boolean; readonly write: boolean },
-  unlock: () => void,
-): Promise<OpenedRoot> {
-  const writable = writableOf(context, entry);
-  const { lowers, upper, work, merged } = writable;
-  const { userxattr } = context.store;
-  const holder = `files ${randomId()}`;
-  const held = volumes ? await acquireVolumes(context, entry, holder) : [];
+  volumes: boolean,
+): Promise<OpenedRoot | undefined> {
+  const { lowers, upper } = writableOf(context, entry);
+  const place = join(context.paths.views, randomId().slice(0, 16));
+  const { target, points } = partsOf(place);
   const binds = volumes ? fileMounts(entry.definition.mounts) : [];
-  // Missing mount points are made as a start makes them. Otherwise readers need no upper directory, and then the end of
-  // the mount need not wait for the disk.
-  if (write || binds.length > 0) mountOverlay({ lowers, upper, work, target: merged, userxattr });
-  else mountOverlay({ lowers: [upper, ...lowers], target: merged, userxattr });
-  let fd: number | undefined;
-  const close = async (): Promise<void> => {
-    if (fd !== undefined) closeFd(fd);
-    await unmountAll(merged);
-    for (const name of held) await context.volumes.release(name, holder);
-    unlock();
-  };
+  mkdirSync(target, { recursive: true, mode: 0o700 });
+  makePoints(points, binds);
+  const mountRoot = () =>
+    mountOverlay({ lowers: [upper, ...lowers, points], target, userxattr: context.store.userxattr });
+  const view = { entry, target, volumes, binds, mountRoot, done: () => removeView(place) };
   try {
-    fd = openPath(merged, O.DIRECTORY);
-    for (const bind of binds.sort((a, b) => a.target.length - b.target.length)) {
-      bindInside(fd, bind.source, {
-        target: bind.target,
-        readonly: bind.options.some((option) => option === "ro" || option === "rro"),
-      });
-    }
-    return { fd, live: false, [Symbol.asyncDispose]: close };
+    return await mountedRoot(context, view);
   } catch (error) {
-    if (fd !== undefined) closeFd(fd);
-    await unmountAll(merged);
-    for (const name of held) await context.volumes.release(name, holder);
+    if (errnoOf(error) === "EROFS") return undefined;
     throw error;
   }
 }
 
-async function acquireVolumes(context: ContainerContext, entry: ContainerEntry, holder: string): Promise<string[]> {
+function partsOf(place: string): { readonly target: string; readonly points: string } {
+  return { target: join(place, "root"), points: join(place, "points") };
+}
+
+/** Never recursively where something of the host may be mounted: what is still mounted there makes rmdir(2) fail. */
+export async function removeView(place: string): Promise<void> {
+  const { target, points } = partsOf(place);
+  await rmdir(target);
+  await rm(points, { recursive: true, force: true });
+  await rmdir(place);
+}
+
+/** Directories and files to mount on, as the lowest layer: those that the container has hide them. */
+function makePoints(points: string, binds: readonly Mount[]): void {
+  mkdirSync(points, { recursive: true, mode: 0o755 });
+  for (const { source, target } of binds) {
+    const point = join(points, target);
+    if (statNs(source)?.kind === "dir") mkdirSync(point, { recursive: true, mode: 0o755 });
+    else {
+      mkdirSync(posix.dirname(point), { recursive: true, mode: 0o755 });
+      if (!existsSync(point)) writeFileSync(point, "");
+    }
+  }
+}
+
+/** Its layers as a start mounts them, under the container's lock: missing mount points are made as a start makes them. */
+async function writableRoot(
+  context: ContainerContext,
+  entry: ContainerEntry,
+  volumes: boolean,
+  unlock: () => void,
+): Promise<OpenedRoot> {
+  const { lowers, upper, work, merged } = writableOf(context, entry);
+  const binds = volumes ? fileMounts(entry.definition.mounts) : [];
+  const mountRoot = () => mountOverlay({ lowers, upper, work, target: merged, userxattr: context.store.userxattr });
+  return mountedRoot(context, { entry, target: merged, volumes, binds, mountRoot, done: async () => unlock() });
+}
+
+interface View {
+  readonly entry: ContainerEntry;
+  /** Where `mountRoot` mounts the layers. */
+  readonly target: string;
+  readonly volumes: boolean;
+  readonly binds: readonly Mount[];
+  readonly mountRoot: () => void;
+  /** After all is unmounted again; also when mounting failed. */
+  readonly done: () => Promise<void>;
+}
+
+async function mountedRoot(context: ContainerContext, view: View): Promise<OpenedRoot> {
+  const holder = `files ${randomId()}`;
   const held: string[] = [];
+  let fd: number | undefined;
+  const close = async (): Promise<void> => {
+    if (fd !== undefined) closeFd(fd);
+    await unmountAll(view.target);
+    for (const name of held) await context.volumes.release(name, holder);
+  };
+  try {
+    if (view.volumes) await acquireVolumes(context, view.entry, { holder, held });
+    view.mountRoot();
+    fd = openPath(view.target, O.DIRECTORY);
+    for (const bind of [...view.binds].sort((a, b) => a.target.length - b.target.length)) {
+      const readonly = bind.options.some((option) => option === "ro" || option === "rro");
+      bindInside(fd, bind.source, { target: bind.target, readonly });
+    }
+  } catch (error) {
+    await close();
+    // The caller of the writable view gives the lock back itself.
+    if (view.target !== writableOf(context, view.entry).merged) await view.done();
+    throw error;
+  }
+  return {
+    fd,
+    live: false,
+    [Symbol.asyncDispose]: async () => {
+      await close();
+      await view.done();
+    },
+  };
+}
+
+async function acquireVolumes(
+  context: ContainerContext,
+  entry: ContainerEntry,
+  { holder, held }: { readonly holder: string; readonly held: string[] },
+): Promise<void> {
   for (const { type, name } of entry.definition.mounts) {
     if (type !== "volume" || name === undefined) continue;
     await context.volumes.acquire(name, holder);
     held.push(name);
   }
-  return held;
 }
 
 /** The target is resolved inside the root: an image may have a link there that leads out. */

@@ -9,6 +9,7 @@ import { cleanUp, removeEntry, tearDown } from "./container-end.ts";
 import { type ContainerEntry, exitEvent } from "./container-index.ts";
 import { isAlive } from "./container-life.ts";
 import { agree } from "./networks/container-endpoints.ts";
+import { removeView } from "./opened-root.ts";
 import { readRestartPolicy, restartsAfter, startsWithEngine } from "./restart-policy.ts";
 
 /** The exit code of a container whose end nobody saw: the machine went down with it. */
@@ -36,16 +37,30 @@ export async function restoreContainers(context: ContainerContext): Promise<{
   const wasUp = new Set(index.all().flatMap(({ id, state }) => (isUp(state.status) ? [id] : [])));
   for (const entry of index.all()) reconcile(context, entry, alive.get(entry.id), ended.get(entry.id));
   const kept = new Set(index.all().flatMap(({ id, state }) => (isAlive(state.status) ? [id] : [])));
+  await removeViews(context);
   await context.volumes.restore((id) => kept.has(id));
   await networks.reconcile(kept);
   for (const entry of index.all()) {
     if (isAlive(entry.state.status)) notePause(context, entry);
+    if (entry.state.committing === true) await endCommit(context, entry);
     if (!kept.has(entry.id)) continue;
     entry.endpoints = networks.sandbox(entry.id)?.endpoints ?? [];
     await agree(context, entry);
   }
   await removeLeftovers(context, kept);
   return { wanted: toStart(context, wasUp), exits, execs };
+}
+
+/** Nobody reads them any more. Unmounted first: what is mounted there is not ours to delete. */
+async function removeViews({ paths, log }: ContainerContext): Promise<void> {
+  for (const name of namesIn(paths.views)) {
+    try {
+      unmountBelow(join(paths.views, name));
+      await removeView(join(paths.views, name));
+    } catch (error) {
+      log.warn("a leftover view of a container could not be removed", { view: name, error: errorMessage(error) });
+    }
+  }
 }
 
 function isUp(status: ContainerEntry["state"]["status"]): boolean {
@@ -63,6 +78,7 @@ function endStranger(context: ContainerContext, id: string, runs: boolean): void
     try {
       // Ends it first.
       await supervisor.delete(id);
+      unmountBelow(paths.bundle(id));
       await rm(paths.bundle(id), { recursive: true, force: true });
     } catch (error) {
       log.warn("it could not be ended", { container: shortId(id), error: errorMessage(error) });
@@ -99,6 +115,23 @@ function notePause(context: ContainerContext, entry: ContainerEntry): void {
   const isFrozen = /^(1|FROZEN|FREEZING)/.test(state ?? "");
   if (isFrozen !== (entry.state.status === "paused")) {
     context.index.apply(entry, { kind: isFrozen ? "paused" : "resumed" });
+  }
+}
+
+/** The engine fell in the middle of a commit: the pause was the commit's, nobody else would end it. */
+async function endCommit(context: ContainerContext, entry: ContainerEntry): Promise<void> {
+  const { supervisor, index, log } = context;
+  try {
+    if (entry.state.status === "paused") {
+      await supervisor.resume(entry.id);
+      index.apply(entry, { kind: "resumed" });
+    }
+    index.amend(entry, { state: { committing: false } });
+  } catch (error) {
+    log.warn("a container that was being committed could not be resumed", {
+      container: shortId(entry.id),
+      error: errorMessage(error),
+    });
   }
 }
 

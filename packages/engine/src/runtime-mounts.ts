@@ -27,8 +27,9 @@ export async function prepareMounts(context: Context, entry: ContainerEntry): Pr
 
 /** Undoes `prepareMounts`. Again does nothing. */
 export async function releaseMounts(context: Context, entry: ContainerEntry): Promise<void> {
-  const { mounts: decided } = entry.definition;
-  if (decided.some(({ type }) => type === "image")) unmountBelow(context.paths.bundle(entry.id));
+  const { mounts: decided, hostConfig } = entry.definition;
+  const inBundle = decided.some(({ type }) => type === "image") || hostConfig.IpcMode === "shareable";
+  if (inBundle) unmountBelow(context.paths.bundle(entry.id));
   for (const { type, name } of decided) {
     if (type === "volume" && name !== undefined) await context.volumes.release(name, entry.id);
   }

@@ -95,7 +95,7 @@ export interface SpecInput {
     readonly uts: Namespace;
     readonly cgroup: Namespace;
   };
-  /** Bytes of /dev/shm. */
+  /** Bytes of /dev/shm; 0 for none at all. */
   readonly shmSize: number;
   /** The program on the host that becomes the container's first process; see `installInit`. */
   readonly init?: string;

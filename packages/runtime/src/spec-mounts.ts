@@ -79,11 +79,10 @@ function communicationMounts(input: SpecInput, hardened: string[]): SpecMount[] 
       { destination: "/dev/shm", type: "bind", source: "/dev/shm", options: ["rbind", ...hardened] },
     ];
   }
+  const queues = { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: hardened };
+  if (input.shmSize === 0) return [queues];
   const size = `size=${input.shmSize}`;
-  return [
-    { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: hardened },
-    { destination: "/dev/shm", type: "tmpfs", source: "shm", options: [...hardened, "mode=1777", size] },
-  ];
+  return [queues, { destination: "/dev/shm", type: "tmpfs", source: "shm", options: [...hardened, "mode=1777", size] }];
 }
 
 function userMount(mount: Mount): SpecMount {
