@@ -82,7 +82,8 @@ async function pumpAttachment(
  * the head before it starts the container.
  */
 async function wait(call: Call, containers: Backends["containers"]): Promise<Reply> {
-  const condition = readCondition(call.query.string("condition"));
+  // Before 1.30 there was one condition.
+  const condition = readCondition(call.version < 30 ? undefined : call.query.string("condition"));
   let registered: () => void = () => {};
   const ready = new Promise<void>((resolve) => {
     registered = resolve;

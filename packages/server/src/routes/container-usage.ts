@@ -1,4 +1,5 @@
 import { type JsonReader, SlipwayError } from "@slipway/base";
+import type { ApiVersion } from "../api-version.ts";
 import type { Backends, ContainerLimits, StatsSample } from "../backend.ts";
 import type { Call } from "../call.ts";
 import { json, type Reply, stream } from "../http/reply.ts";
@@ -22,25 +23,29 @@ async function stats(call: Call, containers: Backends["containers"]): Promise<Re
   const oneShot = call.query.boolean("one-shot");
   if (streams && oneShot) throw new SlipwayError("invalid", "cannot have stream=true and one-shot=true");
   const samples = await containers.stats(call.parameter("id"), { signal: call.signal });
-  if (!streams) return json(200, await single(samples, oneShot));
+  if (!streams) return json(200, await single(samples, oneShot, call.version));
   return stream("application/json", async (body) => {
     let before: StatsSample | undefined;
     for await (const sample of samples) {
-      await body.write(`${JSON.stringify(statsDocument(sample, before))}\n`);
+      await body.write(`${JSON.stringify(statsDocument(sample, before, call.version))}\n`);
       before = sample;
     }
   });
 }
 
 /** The use of the CPU is a difference: without `oneShot` the answer is a second later, and can tell it. */
-async function single(samples: AsyncIterable<StatsSample>, oneShot: boolean): Promise<Record<string, unknown>> {
+async function single(
+  samples: AsyncIterable<StatsSample>,
+  oneShot: boolean,
+  version: ApiVersion,
+): Promise<Record<string, unknown>> {
   let before: StatsSample | undefined;
   for await (const sample of samples) {
-    if (oneShot || before !== undefined || sample.usage === undefined) return statsDocument(sample, before);
+    if (oneShot || before !== undefined || sample.usage === undefined) return statsDocument(sample, before, version);
     before = sample;
   }
   if (before === undefined) throw new SlipwayError("not-found", "the container was removed meanwhile");
-  return statsDocument(before, undefined);
+  return statsDocument(before, undefined, version);
 }
 
 /** Throws `invalid` that names the field, `not-implemented` for a limit that the engine has nothing for. */

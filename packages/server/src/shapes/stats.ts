@@ -1,3 +1,4 @@
+import type { ApiVersion } from "../api-version.ts";
 import type { StatsSample } from "../backend.ts";
 import { nanoTimestamp, ZERO_TIME } from "./time.ts";
 
@@ -5,7 +6,7 @@ type Document = Record<string, unknown>;
 type Usage = NonNullable<StatsSample["usage"]>;
 
 /** `GET /containers/{id}/stats`. The measurement before gives clients the difference that they show as a percentage. */
-export function statsDocument(sample: StatsSample, before: StatsSample | undefined): Document {
+export function statsDocument(sample: StatsSample, before: StatsSample | undefined, version: ApiVersion): Document {
   const { usage, cgroupVersion } = sample;
   const previous = before?.usage;
   return {
@@ -15,6 +16,7 @@ export function statsDocument(sample: StatsSample, before: StatsSample | undefin
     preread: previous === undefined ? ZERO_TIME : nanoTimestamp(previous.time),
     pids_stats: usage === undefined ? {} : pidsDocument(usage),
     blkio_stats: blockIoDocument(usage, cgroupVersion),
+    ...(version >= 52 && { os_type: "linux" }),
     num_procs: 0,
     storage_stats: {},
     cpu_stats: cpuDocument(usage),
