@@ -72,13 +72,19 @@ function examplesSection(examples: readonly (readonly [string, string])[]): stri
 }
 
 function flagColumn(name: string, flag: Flag): string {
-  const short = flag.short === undefined ? "   " : `-${flag.short},`;
-  const word = flag.type ?? KIND_WORDS[flag.kind];
-  const bare = flag.bare !== undefined && flag.kind !== "bool" ? `[="${flag.bare}"]` : "";
-  return `  ${short} --${name}${bare}${word === "" ? "" : ` ${word}`}`;
+  return flag.short === undefined ? `      ${flagUsage(name, flag)}` : `  ${flagUsage(name, flag)}`;
 }
 
-function defaultText(flag: Flag): string {
+/** `-f, --filter filter`. */
+export function flagUsage(name: string, flag: Flag): string {
+  const short = flag.short === undefined ? "" : `-${flag.short}, `;
+  const word = flag.type ?? KIND_WORDS[flag.kind];
+  const bare = flag.bare !== undefined && flag.kind !== "bool" ? `[="${flag.bare}"]` : "";
+  return `${short}--${name}${bare}${word === "" ? "" : ` ${word}`}`;
+}
+
+/** ` (default "x")`, or nothing. */
+export function defaultText(flag: Flag): string {
   const value = flag.default;
   if (value === undefined || value === false || value === "" || value === 0) return "";
   if (typeof value === "string") return ` (default "${value}")`;

@@ -3,6 +3,22 @@ import { atMost, command } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
 import { pairs } from "../../notation/environment.ts";
 
+const CLUSTER = "Of cluster volumes: part of Docker Swarm";
+
+/** Flags that Docker has for cluster volumes only. */
+const CLUSTER_FLAGS = {
+  availability: flag.string(CLUSTER, { hidden: true }),
+  group: flag.string(CLUSTER, { hidden: true }),
+  "limit-bytes": flag.string(CLUSTER, { hidden: true }),
+  "required-bytes": flag.string(CLUSTER, { hidden: true }),
+  scope: flag.string(CLUSTER, { hidden: true }),
+  secret: flag.list(CLUSTER, { hidden: true }),
+  sharing: flag.string(CLUSTER, { hidden: true }),
+  "topology-preferred": flag.list(CLUSTER, { hidden: true }),
+  "topology-required": flag.list(CLUSTER, { hidden: true }),
+  type: flag.string(CLUSTER, { hidden: true }),
+} as const;
+
 export const create = command({
   usage: "[OPTIONS] [VOLUME]",
   args: atMost(1),
@@ -11,8 +27,16 @@ export const create = command({
     label: flag.list("Set a label"),
     name: flag.string("Name of the volume", { hidden: true }),
     opt: flag.list("Option of the driver", { short: "o", type: "map" }),
+    ...CLUSTER_FLAGS,
   },
-  async run({ flags, args: [name], session }) {
+  async run({ flags, given, args: [name], session }) {
+    const cluster = Object.keys(CLUSTER_FLAGS).find((flagName) => given(flagName as keyof typeof CLUSTER_FLAGS));
+    if (cluster !== undefined) {
+      throw new ExitError(
+        1,
+        `--${cluster} is for cluster volumes, which are part of Docker Swarm: this engine has none`,
+      );
+    }
     if (name !== undefined && flags.name !== "") {
       throw new ExitError(
         1,
