@@ -1,8 +1,8 @@
 import { errorMessage, isError, SlipwayError, shortId } from "@slipway/base";
 import {
   type ExitRecord,
+  type LogOutput,
   type LogQuery,
-  type LogRecord,
   type LogSource,
   readLogs,
   type StdioSession,
@@ -250,7 +250,7 @@ export class ContainerService {
     return this.#sessions.watch(entry.id, session);
   }
 
-  async logs(nameOrId: string, query: LogQuery): Promise<AsyncIterable<LogRecord>> {
+  async logs(nameOrId: string, query: LogQuery): Promise<LogOutput> {
     const entry = this.#resolve(nameOrId);
     if (!query.stdout && !query.stderr) {
       throw new SlipwayError("invalid", "Bad parameters: you must choose at least one stream");
@@ -265,14 +265,10 @@ export class ContainerService {
   }
 
   /** Goes on over restarts; ends with the run that nothing follows. */
-  async *#follow(entry: ContainerEntry, source: LogSource, query: LogQuery): AsyncGenerator<LogRecord> {
+  #follow(entry: ContainerEntry, source: LogSource, query: LogQuery): LogOutput {
     const left = new AbortController();
     const signal = query.signal === undefined ? left.signal : AbortSignal.any([query.signal, left.signal]);
-    try {
-      yield* readLogs({ ...source, ended: this.#endOf(entry, signal) }, query);
-    } finally {
-      left.abort();
-    }
+    return readLogs({ ...source, ended: this.#endOf(entry, signal), onClosed: () => left.abort() }, query);
   }
 
   async #endOf(entry: ContainerEntry, signal: AbortSignal): Promise<void> {

@@ -217,6 +217,12 @@ export interface LogRecord {
   readonly data: Uint8Array;
 }
 
+/** Read once, as records or as bytes. */
+export interface LogOutput extends AsyncIterable<LogRecord> {
+  /** What the records say, many at once; `framed` as Docker tells stdout and stderr apart in one stream. */
+  bytes(framed: boolean): AsyncIterable<Uint8Array>;
+}
+
 export interface LogQuery {
   readonly stdout: boolean;
   readonly stderr: boolean;
@@ -238,6 +244,8 @@ export interface LogSource {
   readonly driver: LogPolicy["driver"];
   /** For `follow`: resolves when the container has ended. What it wrote until then is still delivered. */
   readonly ended?: Promise<unknown>;
+  /** Called when nobody reads any more. */
+  readonly onClosed?: () => void;
 }
 
 /** The process a container runs by default: entrypoint then command, as Docker joins them. */

@@ -10,6 +10,7 @@ export type {
   ExecRequest,
   ExitRecord,
   KnownExec,
+  LogOutput,
   LogPolicy,
   LogQuery,
   LogRecord,

@@ -166,3 +166,31 @@ test("200,000 lines are read quickly", async () => {
   console.log(`200,000 lines: ${milliseconds.toFixed(0)} ms`);
   expect(milliseconds).toBeLessThan(3000);
 });
+
+test("the output as bytes is that of the records, in frames and without", async () => {
+  const { log, source, path } = writer();
+  for (let n = 0; n < 300; n++) {
+    const text = ["plain\n", 'a "quoted" \\ line\n', "ä\u2028\n", "half", "\n", "x".repeat(40_000), "\0\x1b[0m\n"][
+      n % 7
+    ];
+    log.write(n % 3 === 0 ? "stderr" : "stdout", Buffer.from(text ?? ""));
+  }
+  log.end();
+  appendFileSync(
+    path,
+    '{"log":"foreign\\n","stream":"stderr","attrs":{"a":"b"},"time":"2026-01-02T03:04:05Z"}\nrubbish\n',
+  );
+  const joined = async (parts: AsyncIterable<Uint8Array>) =>
+    Buffer.concat(await Array.fromAsync(parts)).toString("latin1");
+  for (const query of [ALL, { ...ALL, stdout: false }, { ...ALL, since: 1n }, { ...ALL, tail: 7 }]) {
+    const records = await Array.fromAsync(readLogs(source, query));
+    const plain = records.map(({ data }) => Buffer.from(data).toString("latin1"));
+    expect(await joined(readLogs(source, query).bytes(false))).toBe(plain.join(""));
+    const framed = records.map(({ stream, data }, n) => {
+      const size = Buffer.alloc(4);
+      size.writeUInt32BE(data.length);
+      return `${stream === "stdout" ? "\x01" : "\x02"}\0\0\0${size.toString("latin1")}${plain[n]}`;
+    });
+    expect(await joined(readLogs(source, query).bytes(true))).toBe(framed.join(""));
+  }
+});

@@ -16,7 +16,7 @@ import type {
 } from "@slipway/engine";
 import type { CreateNetwork, NetworkInfo } from "@slipway/network";
 import type { HistoryEntry, ImageId, RunConfig } from "@slipway/oci";
-import type { CgroupAbilities, LogQuery, LogRecord, StdioSession } from "@slipway/runtime";
+import type { CgroupAbilities, LogOutput, LogQuery, LogRecord, StdioSession } from "@slipway/runtime";
 import type { Image, RootChange } from "@slipway/store";
 
 /** Query filters as the API sends them: each name with the values that are allowed. */
@@ -65,7 +65,7 @@ export interface ContainerBackend {
     nameOrId: string,
     options: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean },
   ): Promise<StdioSession>;
-  logs(nameOrId: string, query: LogQuery): Promise<AsyncIterable<LogRecord>>;
+  logs(nameOrId: string, query: LogQuery): Promise<LogOutput>;
   resize(nameOrId: string, size: { readonly rows: number; readonly columns: number }): Promise<void>;
   top(
     nameOrId: string,
@@ -345,6 +345,7 @@ export type {
   ExecState,
   HostConfig,
   Image,
+  LogOutput,
   LogQuery,
   LogRecord,
   NetworkInfo,

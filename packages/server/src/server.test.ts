@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { SlipwayError } from "@slipway/base";
 import type { LogQuery } from "./backend.ts";
-import { EchoSession, fakeBackends, someContainer } from "./testing/fake-backends.ts";
+import { EchoSession, fakeBackends, fakeLogs, someContainer } from "./testing/fake-backends.ts";
 import { RawClient } from "./testing/raw-client.ts";
 import { withServer } from "./testing/with-server.ts";
 
@@ -188,9 +188,9 @@ describe("streams", () => {
     let query: LogQuery | undefined;
     const logs = async (_: string, given: LogQuery) => {
       query = given;
-      return (async function* () {
+      return fakeLogs(async function* () {
         yield { stream: "stdout" as const, time: 1_700_000_000_123_456_789n, data: Buffer.from("one\n") };
-      })();
+      });
     };
     const backends = fakeBackends({ containers: { inspect: async () => someContainer(), logs } });
     await withServer(backends, async ({ request }) => {
@@ -211,10 +211,10 @@ describe("streams", () => {
     let signal: AbortSignal | undefined;
     const logs = async (_: string, query: LogQuery) => {
       signal = query.signal;
-      return (async function* () {
+      return fakeLogs(async function* () {
         yield { stream: "stdout" as const, time: 0n, data: Buffer.from("one\n") };
         await new Promise((resolve) => query.signal?.addEventListener("abort", resolve));
-      })();
+      });
     };
     const backends = fakeBackends({ containers: { inspect: async () => someContainer(), logs } });
     await withServer(backends, async ({ socket }) => {

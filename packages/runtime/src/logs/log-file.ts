@@ -39,18 +39,18 @@ export class LogFile implements Disposable {
     this.#rest = Buffer.alloc(0);
   }
 
-  /** The next whole lines, without newlines; empty at the end for now. */
-  lines(): string[] {
+  /** The next whole lines, each with its newline, for the caller to change at will; undefined at the end for now. */
+  lines(): Buffer | undefined {
     const block = Buffer.allocUnsafe(BLOCK);
     for (;;) {
       const count = readSync(this.#fd, block, 0, BLOCK, this.#position);
-      if (count === 0) return [];
+      if (count === 0) return undefined;
       this.#position += count;
       const bytes =
         this.#rest.length === 0 ? block.subarray(0, count) : Buffer.concat([this.#rest, block.subarray(0, count)]);
-      const end = bytes.lastIndexOf(NEWLINE);
-      this.#rest = Buffer.from(bytes.subarray(end + 1));
-      if (end >= 0) return bytes.toString("utf8", 0, end).split("\n");
+      const end = bytes.lastIndexOf(NEWLINE) + 1;
+      this.#rest = Buffer.from(bytes.subarray(end));
+      if (end > 0) return bytes.subarray(0, end);
     }
   }
 

@@ -1,7 +1,8 @@
 import { type FSWatcher, statSync, watch } from "node:fs";
 import { dirname } from "node:path";
-import type { LogQuery, LogRecord, LogSource } from "../faces.ts";
+import type { LogOutput, LogQuery, LogRecord, LogSource } from "../faces.ts";
 import { LogFile } from "./log-file.ts";
+import { frameOf, outputOf } from "./log-output.ts";
 import { logPath, rotatedPath } from "./log-paths.ts";
 import { parseLogLine } from "./log-record.ts";
 
@@ -11,10 +12,54 @@ const MOST_FILES = 1000;
 const LOOK_ANYWAY = 500;
 
 /**
- * The records of a container's log, oldest first. `follow` goes on across rotations until the container has ended or the
- * signal fires. A log that does not exist is empty.
+ * A container's log, oldest first. `follow` goes on across rotations until the container has ended or the signal fires. A
+ * log that does not exist is empty.
  */
-export async function* readLogs(source: LogSource, query: LogQuery): AsyncGenerator<LogRecord> {
+export function readLogs(source: LogSource, query: LogQuery): LogOutput {
+  return {
+    [Symbol.asyncIterator]: () => readRecords(source, query),
+    bytes: (framed) => readBytes(source, query, framed),
+  };
+}
+
+async function* readRecords(source: LogSource, query: LogQuery): AsyncGenerator<LogRecord> {
+  for await (const block of readBlocks(source, query)) {
+    for (const record of recordsOf(block, query)) {
+      if (query.until !== undefined && record.time > query.until) return;
+      yield record;
+    }
+  }
+}
+
+async function* readBytes(source: LogSource, query: LogQuery, framed: boolean): AsyncGenerator<Uint8Array> {
+  const hasTimes = query.since !== undefined || query.until !== undefined;
+  for await (const block of readBlocks(source, query)) {
+    if (!hasTimes) {
+      yield outputOf(block, { ...query, framed });
+      continue;
+    }
+    const parts: Uint8Array[] = [];
+    let isOver = false;
+    for (const record of recordsOf(block, query)) {
+      isOver = query.until !== undefined && record.time > query.until;
+      if (isOver) break;
+      parts.push(framed ? frameOf(record) : record.data);
+    }
+    yield Buffer.concat(parts);
+    if (isOver) return;
+  }
+}
+
+function* recordsOf(block: Buffer, query: LogQuery): Generator<LogRecord> {
+  for (const line of block.toString("utf8").split("\n")) {
+    const record = parseLogLine(line);
+    if (record === undefined || !(record.stream === "stdout" ? query.stdout : query.stderr)) continue;
+    if (query.since === undefined || record.time >= query.since) yield record;
+  }
+}
+
+/** Whole lines as they lie in the files, from where the query begins. */
+async function* readBlocks(source: LogSource, query: LogQuery): AsyncGenerator<Buffer> {
   const path = logPath(source.directory, source.id, source.driver);
   // Watched from before the first look, so that nothing falls between reading and following.
   using changes = query.follow ? new Changes(dirname(path), source.ended, query.signal) : undefined;
@@ -23,21 +68,16 @@ export async function* readLogs(source: LogSource, query: LogQuery): AsyncGenera
     cursor.begin(query);
     for (;;) {
       const ended = changes === undefined || changes.ended;
-      for (let lines = cursor.next(); lines !== undefined; lines = cursor.next()) {
+      for (let block = cursor.next(); block !== undefined; block = cursor.next()) {
         if (query.signal?.aborted) return;
-        for (const line of lines) {
-          const record = parseLogLine(line);
-          if (record === undefined || !(record.stream === "stdout" ? query.stdout : query.stderr)) continue;
-          if (query.since !== undefined && record.time < query.since) continue;
-          if (query.until !== undefined && record.time > query.until) return;
-          yield record;
-        }
+        yield block;
       }
       if (ended || changes === undefined || query.signal?.aborted || isPast(query.until)) return;
       await changes.next(query.until);
     }
   } finally {
     cursor.close();
+    source.onClosed?.();
   }
 }
 
@@ -65,11 +105,11 @@ class LogCursor {
   }
 
   /** The next lines, or undefined when there are none for now. */
-  next(): string[] | undefined {
+  next(): Buffer | undefined {
     for (;;) {
       this.#current ??= LogFile.open(this.#path);
-      const lines = this.#current?.lines() ?? [];
-      if (lines.length > 0) return lines;
+      const lines = this.#current?.lines();
+      if (lines !== undefined) return lines;
       const advanced = this.#advance();
       if (typeof advanced !== "boolean") return advanced;
       if (!advanced) return undefined;
@@ -81,14 +121,14 @@ class LogCursor {
   }
 
   /** To the file that came after the current one, if there is any; false when there is nothing new. */
-  #advance(): string[] | boolean {
+  #advance(): Buffer | boolean {
     const current = this.#current;
     if (current === undefined) return false;
     const following = this.#waiting.pop() ?? this.#successor(current);
     if (following === undefined) return false;
     // What was written between our last look and the rotation is still in the old file.
     const last = current.lines();
-    if (last.length > 0) {
+    if (last !== undefined) {
       this.#waiting.push(following);
       return last;
     }

@@ -3,7 +3,7 @@ import { silentLogger } from "@slipway/base";
 import type { Backends } from "../backend.ts";
 import { serveApi } from "../server.ts";
 import { clientFrame } from "../testing/client-frame.ts";
-import { EchoSession, fakeBackends, someContainer } from "../testing/fake-backends.ts";
+import { EchoSession, fakeBackends, fakeLogs, someContainer } from "../testing/fake-backends.ts";
 import { RawClient } from "../testing/raw-client.ts";
 import { withServer } from "../testing/with-server.ts";
 
@@ -18,9 +18,9 @@ function backendsWith(session: EchoSession): Backends {
       inspect: async () => someContainer(),
       attach: async () => session,
       logs: async () =>
-        (async function* () {
+        fakeLogs(async function* () {
           yield { stream: "stdout" as const, time: 0n, data: Buffer.from("past\n") };
-        })(),
+        }),
     },
   });
 }

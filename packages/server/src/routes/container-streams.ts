@@ -1,5 +1,5 @@
 import { SlipwayError } from "@slipway/base";
-import type { Backends, Container, LogQuery, LogRecord, StdioSession } from "../backend.ts";
+import type { Backends, Container, LogOutput, LogQuery, LogRecord, StdioSession } from "../backend.ts";
 import type { Call } from "../call.ts";
 import { type BodyWriter, hijack, type RawStream, type Reply, stream } from "../http/reply.ts";
 import { checkHandshake, webSocket } from "../http/websocket.ts";
@@ -44,7 +44,7 @@ interface Attachment {
   readonly shown: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean };
   readonly session: StdioSession | undefined;
   readonly detachKeys: Uint8Array;
-  readonly past: ((signal: AbortSignal) => Promise<AsyncIterable<LogRecord>>) | undefined;
+  readonly past: ((signal: AbortSignal) => Promise<LogOutput>) | undefined;
 }
 
 async function openAttachment(
@@ -127,7 +127,9 @@ async function logs(call: Call, containers: Backends["containers"]): Promise<Rep
     timestamps: query.boolean("timestamps"),
     details: query.boolean("details"),
   });
-  return stream(streamType(!tty, call.version), (body) => writeLogs(body, records, { multiplexed: !tty, prefix }));
+  return stream(streamType(!tty, call.version), (body) =>
+    writeLogs(body, records, { multiplexed: !tty, ...(prefix && { prefix }) }),
+  );
 }
 
 function refuseUnreadable(container: Container): void {
@@ -160,12 +162,16 @@ function readTail(text: string | undefined): number | undefined {
 
 async function writeLogs(
   body: BodyWriter,
-  records: AsyncIterable<LogRecord>,
+  output: LogOutput,
   options: { readonly multiplexed: boolean; readonly prefix?: (record: LogRecord) => string },
 ): Promise<void> {
-  for await (const record of records) {
-    const prefix = options.prefix?.(record) ?? "";
-    const data = prefix === "" ? record.data : Buffer.concat([Buffer.from(prefix), record.data]);
+  const { prefix } = options;
+  if (prefix === undefined) {
+    for await (const bytes of output.bytes(options.multiplexed)) if (bytes.length > 0) await body.write(bytes);
+    return;
+  }
+  for await (const record of output) {
+    const data = Buffer.concat([Buffer.from(prefix(record)), record.data]);
     await body.write(options.multiplexed ? frame(record.stream, data) : data);
   }
 }

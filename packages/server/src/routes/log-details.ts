@@ -1,11 +1,12 @@
 import type { Container, LogRecord } from "../backend.ts";
 import { nanoTimestamp } from "../shapes/time.ts";
 
-/** What stands before a line of a container's log: its time, then the details, as the client asked for them. */
+/** What stands before a line of a container's log: its time, then the details, as the client asked for them; nothing if it did not. */
 export function linePrefix(
   container: Container,
   wants: { readonly timestamps: boolean; readonly details: boolean },
-): (record: LogRecord) => string {
+): ((record: LogRecord) => string) | undefined {
+  if (!wants.timestamps && !wants.details) return undefined;
   const details = wants.details ? `${logAttributes(container)} ` : "";
   return (record) => (wants.timestamps ? `${nanoTimestamp(record.time)} ${details}` : details);
 }

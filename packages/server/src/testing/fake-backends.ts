@@ -1,8 +1,9 @@
 import { SlipwayError } from "@slipway/base";
 import type { Digest, ImageId } from "@slipway/oci";
-import type { StdioSession } from "@slipway/runtime";
+import type { LogOutput, LogRecord, StdioSession } from "@slipway/runtime";
 import { readCgroupAbilities } from "@slipway/runtime";
 import type { Backends, Container, ContainerListItem, SystemInfo } from "../backend.ts";
+import { frame } from "../routes/stdio-stream.ts";
 
 /** Backends for tests of the protocol: every method refuses unless a test gives it. */
 export function fakeBackends(
@@ -28,6 +29,16 @@ export function fakeBackends(
       version: () => ({ version: "0.1.0", gitCommit: "abc", buildTime: "2026-01-01T00:00:00Z" }),
       info: async () => someInfo,
     }),
+  };
+}
+
+/** The log of a container that has said what the generator yields. */
+export function fakeLogs(records: () => AsyncGenerator<LogRecord>): LogOutput {
+  return {
+    [Symbol.asyncIterator]: records,
+    async *bytes(framed) {
+      for await (const { stream, data } of records()) yield framed ? frame(stream, data) : data;
+    },
   };
 }
 
