@@ -15,6 +15,8 @@ export const SPARED = "slipway.spared";
 /** What the moves know for sure of what they have made. */
 export class Memory {
   readonly kept = new Set<string>();
+  /** Somebody has asked for their removal, perhaps before their maker heard of their creation. */
+  readonly doomed = new Set<string>();
   readonly seen = new Set<string>();
   /** Answers of 500 and above, by their words, and how often. */
   readonly failures = new Map<string, number>();
@@ -90,7 +92,7 @@ export class Player {
     if (response.status !== 201) return;
     const { Id } = (await response.json()) as { Id: string };
     this.#memory.seen.add(Id);
-    if (!automatic) this.#memory.kept.add(Id);
+    if (!automatic && !this.#memory.doomed.has(Id)) this.#memory.kept.add(Id);
   }
 
   /** What it runs, and whether it is started again: one that ends at once would never settle. */
@@ -122,12 +124,17 @@ export class Player {
     if (response.status !== 200) return;
     const { Id, Config } = (await response.json()) as { Id: string; Config: { Labels: Record<string, string> | null } };
     if (Config.Labels?.[SPARED] !== undefined) return;
+    this.#memory.doomed.add(Id);
     this.#memory.kept.delete(Id);
     await work();
   }
 
-  forgetAll(): void {
+  /** What is pruned is whatever does not run. */
+  async prune(): Promise<void> {
+    const before = new Set(this.#memory.seen);
     this.#memory.kept.clear();
+    await this.ask("POST", "/containers/prune");
+    for (const id of this.#memory.seen) if (!before.has(id)) this.#memory.kept.delete(id);
   }
 }
 
@@ -196,8 +203,7 @@ const MOVES: readonly Move[] = [
   },
   async (player) => {
     if (!player.once(6)) return;
-    player.forgetAll();
-    await player.ask("POST", "/containers/prune");
+    await player.prune();
   },
 ];
 

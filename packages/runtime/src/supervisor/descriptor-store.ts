@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import {
   closeFd,
   copyDescriptorOf,
@@ -87,6 +87,15 @@ export function endingStatus(pid: number): number | undefined {
   return fields !== undefined && fields[0] !== "Z" && (Number(fields[6]) & PF_EXITING) !== 0
     ? Number(fields[49])
     : undefined;
+}
+
+/** The name of the pid namespace that a process is in, also of one that was not collected; empty if it is gone. */
+export function pidNamespaceOf(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`);
+  } catch {
+    return "";
+  }
 }
 
 /** When a process started, also of one that has ended and was not collected. */

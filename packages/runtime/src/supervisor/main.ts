@@ -22,7 +22,7 @@ import {
 } from "@slipway/sys";
 import type { ExecRequest, ExitRecord, StartRequest } from "../faces.ts";
 import { acceptAll, Connection } from "./connection.ts";
-import { DescriptorStore, endingStatus, makeStoreEnds, zombieStatus } from "./descriptor-store.ts";
+import { DescriptorStore, makeStoreEnds, pidNamespaceOf, zombieStatus } from "./descriptor-store.ts";
 import { type Answer, FRAME, type Hello, PROTOCOL_VERSION, type Request, type WireError } from "./frames.ts";
 import { Loop } from "./loop.ts";
 import { childrenOf, reapOrphans } from "./orphans.ts";
@@ -274,25 +274,23 @@ class SupervisorWorker {
   }
 
   /**
-   * A container of a predecessor cannot end while the zombie of an exec, or of a runtime that was about to start one, lies
-   * in its pid namespace: an earlier keeper collects nothing. So that keeper goes as soon as one of its containers hangs in
-   * its end, and the system collects everything. What is known of ends by then is noted before; of those that end later the
-   * kernel tells us from 6.15 on, and the exit code of others is lost. Returns whether there are earlier keepers.
+   * A container cannot end while the zombie of an exec, or of a runtime that was about to start one, lies in its pid
+   * namespace, and an earlier keeper collects nothing. So such a keeper goes, and the system collects everything. What is
+   * known of ends by then is noted before; of those that end later the kernel tells us from 6.15 on, and the exit code of
+   * others is lost. Returns whether there are earlier keepers.
    */
   #releaseEnding(): boolean {
-    let inherited = false;
-    for (const name of this.#keeperNames()) {
-      const pid = Number(name);
-      if (pid === this.#keeperPid || !isKeeper(pid)) continue;
-      inherited = true;
-      const children = childrenOf(pid);
-      const isHeldUp = children.some((child) => endingStatus(child) !== undefined);
-      if (!isHeldUp || !children.some((child) => zombieStatus(child) !== undefined)) continue;
+    const inherited = this.#keeperNames().filter((name) => Number(name) !== this.#keeperPid && isKeeper(Number(name)));
+    const ending = inherited.length === 0 ? undefined : this.#server?.endingNamespaces();
+    if (ending === undefined || ending.size === 0) return inherited.length > 0;
+    for (const name of inherited) {
+      const children = childrenOf(Number(name));
+      if (!children.some((child) => ending.has(pidNamespaceOf(child)))) continue;
       this.#server?.noteEnds();
-      kill(pid, "KILL");
+      kill(Number(name), "KILL");
       rmSync(`${this.#paths.keepers}/${name}`, { force: true });
     }
-    return inherited;
+    return true;
   }
 
   #checkAfter(milliseconds: number): void {

@@ -15,7 +15,7 @@ import { Cgroup } from "../cgroup.ts";
 import type { ExecRequest, ExitRecord, KnownExec, StartRequest } from "../faces.ts";
 import { Runc } from "../runc.ts";
 import type { Connection } from "./connection.ts";
-import type { DescriptorStore } from "./descriptor-store.ts";
+import { type DescriptorStore, pidNamespaceOf } from "./descriptor-store.ts";
 import { execProcessSpec, writeConsoleSize } from "./exec-spec.ts";
 import type { Loop } from "./loop.ts";
 import { openOutputFifo, PipeScratch } from "./output-pipe.ts";
@@ -186,6 +186,12 @@ export class SupervisorServer {
         return [{ id, execId, pid: ended ? 0 : process.pid, ...(note === undefined ? {} : { note }) }];
       }),
     };
+  }
+
+  /** The pid namespaces of containers that have ended all but for what still lies in them. */
+  endingNamespaces(): Set<string> {
+    const ending = [...this.#processes()].filter((each) => each.phase === "running" && each.isEnding);
+    return new Set(ending.map(({ pid }) => pidNamespaceOf(pid)));
   }
 
   /** Takes note of all ends that have happened. */

@@ -73,6 +73,10 @@ export class SupervisedProcess {
     return this.#pid;
   }
 
+  get isEnding(): boolean {
+    return endingStatus(this.#pid) !== undefined;
+  }
+
   get exit(): ExitRecord | undefined {
     return this.#exit;
   }
