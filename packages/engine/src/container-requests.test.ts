@@ -120,6 +120,8 @@ for (const [given, complaint] of [
   [{ NetworkMode: "container:x", PublishAllPorts: true }, "conflicting options: port publishing"],
   [{ PidMode: "container:" }, "invalid PID mode"],
   [{ IpcMode: "all" }, "invalid IPC mode"],
+  [{ CapAdd: ["FLY"] }, 'unknown capability: "CAP_FLY"'],
+  [{ CapDrop: ["FLY"] }, 'unknown capability: "CAP_FLY"'],
   [{ Runtime: "kata" }, "unknown or invalid runtime name: kata"],
 ] as const) {
   test(`a host configuration with ${JSON.stringify(given)} is refused`, () => {
@@ -138,7 +140,7 @@ test("an empty host configuration is completed with Docker's defaults", () => {
 });
 
 test("a configuration with a relative directory, a bad signal, a hostile host name or NUL is refused", () => {
-  expect(() => checkConfig({ Image: "x", WorkingDir: "a" })).toThrow("It needs to be an absolute path");
+  expect(() => checkConfig({ Image: "x", WorkingDir: "a" })).toThrow("it needs to be an absolute path");
   expect(() => checkConfig({ Image: "x", StopSignal: "SIGFOO" })).toThrow(/signal/);
   expect(() => checkConfig({ Image: "x", Hostname: "a\n1.2.3.4 b" })).toThrow("invalid hostname");
   expect(() => checkConfig({ Image: "x", Cmd: ["a\0b"] })).toThrow("NUL");

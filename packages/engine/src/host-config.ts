@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { posix } from "node:path";
 import { SlipwayError } from "@slipway/base";
-import { parseDeviceRule } from "@slipway/runtime";
+import { checkCapability, parseDeviceRule } from "@slipway/runtime";
 import { signalNumber } from "@slipway/sys";
 import type { ContainerConfig, HostConfig } from "./faces.ts";
 import { checkLimits } from "./limits.ts";
@@ -38,6 +38,7 @@ export function checkHostConfig(given: HostConfig): void {
     refuse("can't create 'AutoRemove' container with restart policy");
   }
   parseLogConfig(given.LogConfig, undefined);
+  for (const name of [...(given.CapAdd ?? []), ...(given.CapDrop ?? [])]) checkCapability(name);
   checkLimits(given, { update: false });
   checkWindows(given);
   checkDevices(given);
@@ -47,7 +48,7 @@ export function checkHostConfig(given: HostConfig): void {
 
 export function checkConfig(config: ContainerConfig): void {
   if (config.WorkingDir && !posix.isAbsolute(config.WorkingDir)) {
-    refuse(`the working directory '${config.WorkingDir}' is invalid. It needs to be an absolute path`);
+    refuse(`the working directory '${config.WorkingDir}' is invalid, it needs to be an absolute path`);
   }
   if (config.StopSignal) signalNumber(config.StopSignal);
   for (const name of [config.Hostname, config.Domainname]) {

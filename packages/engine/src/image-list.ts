@@ -1,4 +1,4 @@
-import { familiarName, familiarReference, parseReference, withDefaultTag } from "@slipway/oci";
+import { familiarName, familiarReference, parseReference, type Reference, withDefaultTag } from "@slipway/oci";
 import type { Image, ImageStore } from "@slipway/store";
 import { booleanFilter, checkFilters, type Filters, filterValues, labelsMatch, untilFilter } from "./filters.ts";
 
@@ -43,9 +43,19 @@ function edge(
   return names === undefined ? undefined : choose(...names.map((name) => createdAt(images.resolve(name))));
 }
 
+/** The image with those of its names that were asked for: what `docker images NAME` shows. */
+export function shownNames<I extends Pick<Image, "names" | "repoDigests">>(image: I, patterns: readonly string[]): I {
+  const asked = (name: Reference) => patterns.some((pattern) => nameMatches([name], pattern));
+  return { ...image, names: image.names.filter(asked), repoDigests: image.repoDigests.filter(asked) };
+}
+
 /** Docker's `reference`: a pattern for the short name, with or without its tag, where `*` stops at a slash. */
 export function matchesReference(image: Image, pattern: string): boolean {
-  const texts = [...image.names, ...image.repoDigests].flatMap((name) => [familiarReference(name), familiarName(name)]);
+  return nameMatches([...image.names, ...image.repoDigests], pattern);
+}
+
+function nameMatches(names: readonly Reference[], pattern: string): boolean {
+  const texts = names.flatMap((name) => [familiarReference(name), familiarName(name)]);
   if (texts.some((text) => matchesGlob(text, pattern))) return true;
   if (/[*?[\\]/.test(pattern)) return false;
   try {

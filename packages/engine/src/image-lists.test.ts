@@ -1,10 +1,11 @@
 import { expect, test } from "bun:test";
+import { familiarReference, parseReference, type Reference } from "@slipway/oci";
 import { INITIAL_STATE } from "./container-life.ts";
 import { parseProcessTable } from "./container-processes.ts";
 import type { HealthState } from "./faces.ts";
 import { healthPlan, nextHealth } from "./health-monitor.ts";
 import { applyChanges } from "./image-changes.ts";
-import { matchesGlob } from "./image-list.ts";
+import { matchesGlob, shownNames } from "./image-list.ts";
 import { statusText } from "./status-text.ts";
 
 for (const [text, pattern, matches] of [
@@ -23,6 +24,13 @@ for (const [text, pattern, matches] of [
     expect(matchesGlob(text, pattern)).toBe(matches);
   });
 }
+
+test("an image that was asked for by a reference shows the names that match only", () => {
+  const names = ["one:1", "one:2", "other:1"].map(parseReference);
+  const image = { names, repoDigests: [] as readonly Reference[] };
+  expect(shownNames(image, ["one"]).names.map(familiarReference)).toEqual(["one:1", "one:2"]);
+  expect(shownNames(image, ["other:*", "one:2"]).names.map(familiarReference)).toEqual(["one:2", "other:1"]);
+});
 
 test("a hostile pattern costs nothing", () => {
   const begin = performance.now();

@@ -12,9 +12,9 @@ import {
 } from "@slipway/oci";
 import type { Image, Lease, RootChange, Store } from "@slipway/store";
 import type { EventLog } from "./event-log.ts";
-import { booleanFilter, checkFilters, type Filters } from "./filters.ts";
+import { booleanFilter, checkFilters, type Filters, filterValues } from "./filters.ts";
 import { applyChanges } from "./image-changes.ts";
-import { selectImages } from "./image-list.ts";
+import { selectImages, shownNames } from "./image-list.ts";
 import { erase, type ImageUser, type RemovedItem, removeImage } from "./image-removal.ts";
 import { sharedBytes } from "./shared-layers.ts";
 
@@ -58,8 +58,9 @@ export class ImageService {
     const { store, usersOf, now } = this.#deps;
     const selected = selectImages(store.images, options.filters, now());
     const shared = options.sharedSize === true ? sharedBytes(store, store.images.list()) : undefined;
+    const references = filterValues(options.filters, "reference");
     return selected.map((image) => ({
-      image,
+      image: references === undefined ? image : shownNames(image, references),
       containers: usersOf(image.id).length,
       ...(shared !== undefined && { sharedBytes: shared(image) }),
     }));

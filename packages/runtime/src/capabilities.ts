@@ -100,12 +100,17 @@ export function chooseCapabilities(choice: CapabilityChoice): string[] {
   return ALL_CAPABILITIES.filter((name) => chosen.has(name));
 }
 
+/** Throws `invalid` for a name that no kernel knows, so that a container is refused before it is made. */
+export function checkCapability(name: string): void {
+  normalize(name);
+}
+
 function normalize(name: string): string {
   const upper = name.toUpperCase();
   if (upper === "ALL") return upper;
   const full = upper.startsWith("CAP_") ? upper : `CAP_${upper}`;
   if (!ALL_CAPABILITIES.includes(full)) {
-    throw new SlipwayError("invalid", `invalid capability: "${name}"`, {
+    throw new SlipwayError("invalid", `unknown capability: "${full}"`, {
       hint: "capabilities(7) lists the names; they may be written with or without CAP_.",
     });
   }

@@ -1,5 +1,5 @@
 /** Runs containers: OCI runtime specifications, the runtime's driver, the supervisor and logs. It knows nothing of images. */
-export { ALL_CAPABILITIES, chooseCapabilities, DEFAULT_CAPABILITIES } from "./capabilities.ts";
+export { ALL_CAPABILITIES, checkCapability, chooseCapabilities, DEFAULT_CAPABILITIES } from "./capabilities.ts";
 export { Cgroup, cgroupVersion } from "./cgroup.ts";
 export { type CgroupAbilities, readCgroupAbilities } from "./cgroup-abilities.ts";
 export { encodeSpec, writeSpec } from "./config-file.ts";

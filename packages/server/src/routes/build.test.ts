@@ -19,10 +19,11 @@ describe("builds", () => {
       builds: {
         async build(request, onEvent) {
           seen = request;
-          onEvent({ type: "vertex", id: vertex, name: "[1/2] RUN echo ü", inputs: [], state: "running" });
+          onEvent({ type: "vertex", id: vertex, name: "[1/3] RUN echo ü", inputs: [], state: "running" });
           const [first, second] = [Buffer.from("ü").subarray(0, 1), Buffer.from("ü").subarray(1)];
           for (const data of [first, second]) onEvent({ type: "log", vertex, stream: "stdout", time: 0, data });
-          onEvent({ type: "vertex", id: vertex, name: "[2/2] COPY . .", inputs: [], state: "cached" });
+          onEvent({ type: "vertex", id: vertex, name: "[2/3] COPY . .", inputs: [], state: "cached" });
+          onEvent({ type: "vertex", id: vertex, name: "[last 1/1] FROM web", inputs: [], state: "cached" });
           return { imageId: IMAGE, names: ["web:latest"] };
         },
       },
@@ -48,7 +49,7 @@ describe("builds", () => {
         .split("\n")
         .map((line) => JSON.parse(line));
       expect(lines.map((line) => line.stream).join("")).toBe(
-        "Step [1/2] RUN echo ü\nüStep [2/2] COPY . .\n ---> Using cache\nSuccessfully built aaaaaaaaaaaa\nSuccessfully tagged web:latest\n",
+        "Step 1/3 : RUN echo ü\nüStep 2/3 : COPY . .\n ---> Using cache\nStep 1/1 : FROM web # last\nSuccessfully built aaaaaaaaaaaa\nSuccessfully tagged web:latest\n",
       );
       expect(lines).toContainEqual({ aux: { ID: IMAGE } });
       expect(seen).toMatchObject({

@@ -115,7 +115,8 @@ class Narrator {
     if (event.state === "running") this.#announce(event.id);
     if (event.state === "cached") {
       this.#announce(event.id);
-      this.#say(" ---> Using cache\n");
+      // A base that is there is no step that was saved.
+      if (stepOf(event.name)?.startsWithBase !== true) this.#say(" ---> Using cache\n");
     }
   }
 
@@ -130,6 +131,16 @@ class Narrator {
 
   #announce(id: string): void {
     this.#speaking = id;
-    this.#say(`Step ${this.#names.get(id) ?? id}\n`);
+    const name = this.#names.get(id) ?? id;
+    this.#say(`${stepOf(name)?.line ?? ` ---> ${name}`}\n`);
   }
+}
+
+/** `[stage 2/4] RUN make` as the classic builder writes it; undefined for what no instruction asked for. */
+function stepOf(name: string): { readonly line: string; readonly startsWithBase: boolean } | undefined {
+  const match = /^\[(?:(\S+) +)?(\d+\/\d+)\] ([\s\S]*)$/.exec(name);
+  if (match === null) return undefined;
+  const [, stage, number, text = ""] = match;
+  const where = stage === undefined ? "" : ` # ${stage}`;
+  return { line: `Step ${number} : ${text}${where}`, startsWithBase: text.startsWith("FROM ") };
 }

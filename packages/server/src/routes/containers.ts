@@ -22,7 +22,8 @@ export function containerRoutes({ containers }: Backends): RouteTable {
       const { removed, freedBytes } = await containers.prune(call.query.filters());
       return json(200, { ContainersDeleted: removed.length === 0 ? null : removed, SpaceReclaimed: freedBytes });
     },
-    "GET /containers/{id}/json": async (call) => {
+    // Names of images come here too, when a client asks for whatever there is of a name.
+    "GET /containers/{id*}/json": async (call) => {
       const item = await containers.inspect(call.parameter("id"), { size: call.query.boolean("size") });
       return json(200, containerDocument(item, call.version));
     },
