@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { hostname as hostName } from "node:os";
 import { randomId, Scope, SlipwayError, shortId } from "@slipway/base";
 import { formatPlatform, hostPlatform, parsePlatform, platformMatches } from "@slipway/oci";
@@ -63,7 +64,15 @@ export async function createContainer(
   const entry = context.index.create(definition, name ?? generateName((each) => context.index.isTaken(each)));
   entry.writable = writable;
   publishContainerEvent(context, entry, "create");
-  return { entry, warnings: [...warningsOf(image, request.platform), ...warnings, ...portWarnings(hostConfig)] };
+  return {
+    entry,
+    warnings: [
+      ...warningsOf(image, request.platform),
+      ...warnings,
+      ...portWarnings(hostConfig),
+      ...securityWarnings(hostConfig),
+    ],
+  };
 }
 
 function check(context: ContainerContext, config: ContainerConfig, hostConfig: HostConfig): void {
@@ -116,6 +125,12 @@ function portWarnings(hostConfig: HostConfig): string[] {
   return hostConfig.NetworkMode === "host" && published
     ? ["Published ports are discarded when using host network mode"]
     : [];
+}
+
+function securityWarnings(hostConfig: HostConfig): string[] {
+  const { apparmor } = readSecurityOptions(hostConfig.SecurityOpt ?? []);
+  if (apparmor === undefined || apparmor === "unconfined" || existsSync("/sys/kernel/security/apparmor")) return [];
+  return [`AppArmor is not enabled on this host. The profile '${apparmor}' is discarded.`];
 }
 
 function warningsOf(image: Image, platform: string | undefined): string[] {

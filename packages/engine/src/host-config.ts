@@ -44,6 +44,7 @@ export function checkHostConfig(given: HostConfig): void {
   checkDevices(given);
   checkNames(given);
   checkModes(given);
+  checkSysctls(given);
 }
 
 export function checkConfig(config: ContainerConfig): void {
@@ -132,6 +133,29 @@ function checkNames(given: HostConfig): void {
 export function splitHost(entry: string): readonly [name: string, address: string] {
   const cut = entry.search(/[:=]/);
   return cut < 0 ? [entry, ""] : [entry.slice(0, cut), entry.slice(cut + 1).replace(/^\[(.*)\]$/, "$1")];
+}
+
+/** Parameters of the IPC namespace; all others are `net.` or the machine's. */
+const IPC_SYSCTL = /^(kernel\.(msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)|fs\.mqueue\..+)$/;
+
+/** Parameters of namespaces that the container has for itself: everything else would be a change of the machine. */
+function checkSysctls(given: HostConfig): void {
+  for (const [name, value] of Object.entries(given.Sysctls ?? {})) {
+    const key = name.replaceAll("/", ".");
+    if (name.includes("\0") || value.includes("\0")) refuse(`invalid sysctl ${JSON.stringify(name)}`);
+    if (IPC_SYSCTL.test(key)) {
+      if (given.IpcMode === "host") refuse(`sysctl ${JSON.stringify(name)} not allowed in host ipc namespace`);
+    } else if (key.startsWith("net.")) {
+      if (given.NetworkMode === "host") refuse(`sysctl ${JSON.stringify(name)} not allowed in host network namespace`);
+    } else if (key === "kernel.domainname" || key === "kernel.hostname") {
+      if (given.UTSMode === "host") refuse(`sysctl ${JSON.stringify(name)} not allowed in host UTS namespace`);
+    } else {
+      refuse(
+        `sysctl ${JSON.stringify(name)} is not in a separate kernel namespace`,
+        "Only net.*, fs.mqueue.* and the kernel.msg*, kernel.sem and kernel.shm* parameters belong to a container; set others on the host.",
+      );
+    }
+  }
 }
 
 function checkModes(given: HostConfig): void {

@@ -114,6 +114,15 @@ test.each<[HostConfig, string]>([
     { DeviceRequests: [{ Driver: "", Count: -1, DeviceIDs: [], Capabilities: [["gpu"]], Options: {} }] },
     'could not select device driver "" with capabilities: [[gpu]]',
   ],
+  [{ Sysctls: { "vm.swappiness": "1" } }, 'sysctl "vm.swappiness" is not in a separate kernel namespace'],
+  [
+    { NetworkMode: "host", Sysctls: { "net.core.somaxconn": "1" } },
+    'sysctl "net.core.somaxconn" not allowed in host network namespace',
+  ],
+  [{ IpcMode: "host", Sysctls: { "kernel.shmmax": "1" } }, 'sysctl "kernel.shmmax" not allowed in host ipc namespace'],
+  [{ UsernsMode: "remap" }, "invalid userns mode: remap"],
+  [{ StorageOpt: { size: "1g" } }, "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"],
+  [{ Runtime: "kata" }, "unknown or invalid runtime name: kata"],
 ])("%j can make no container", (given, message) => {
   expect(() => checkHostConfig(given)).toThrow(message);
 });

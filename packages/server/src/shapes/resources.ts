@@ -7,7 +7,8 @@ export function volumeDocument(volume: Volume): Document {
   const hasOptions = Object.keys(volume.options).length > 0;
   const labels = volume.anonymous ? { "com.docker.volume.anonymous": "", ...volume.labels } : volume.labels;
   return {
-    CreatedAt: timestamp(volume.created),
+    // Whole seconds, as Docker has them here.
+    CreatedAt: timestamp(volume.created).replace(/\.\d+(?=Z$)/, ""),
     Driver: volume.driver,
     Labels: Object.keys(labels).length === 0 ? null : labels,
     Mountpoint: volume.mountpoint,
