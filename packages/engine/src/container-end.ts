@@ -27,6 +27,7 @@ export async function tearDown(context: ContainerContext, entry: ContainerEntry)
   ]);
   announceNetworks(context, entry, "disconnect");
   entry.endpoints = [];
+  entry.namespacePath = undefined;
   await attempt("releasing the mounts", () => releaseMounts(context, entry));
   await attempt("unmounting the root", () => unmountRoot(context, entry));
   await attempt("removing the bundle", () => rm(context.paths.bundle(entry.id), { recursive: true, force: true }));

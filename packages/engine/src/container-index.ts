@@ -19,6 +19,8 @@ export interface ContainerEntry {
   writable: WritableLayer | undefined;
   /** Of the present run. */
   endpoints: readonly Endpoint[];
+  /** The file of its network namespace; undefined when that is another's or the host's. */
+  namespacePath: string | undefined;
   readonly execIds: Set<string>;
   /** A start is under way; an exit that arrives meanwhile waits for its end. */
   starting: Promise<void> | undefined;
@@ -57,6 +59,7 @@ export class ContainerIndex {
       ...row,
       writable: undefined,
       endpoints: [],
+      namespacePath: undefined,
       execIds: new Set(),
       starting: undefined,
       restart: undefined,

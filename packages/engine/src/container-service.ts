@@ -26,6 +26,7 @@ import type { ContainerLimits, CreateContainer } from "./faces.ts";
 import { checkFilters, type Filters, labelsMatch, untilFilter } from "./filters.ts";
 import { parseLogConfig } from "./log-config.ts";
 import { renameEndpoints } from "./networks/container-endpoints.ts";
+import { removeLink } from "./networks/default-links.ts";
 import { OpenSessions } from "./open-sessions.ts";
 
 export interface WaitOptions {
@@ -209,6 +210,11 @@ export class ContainerService {
       next(entry.state, { kind: "removal-requested" }, subject);
       removeEntry(this.#context, entry, { volumes: options.volumes });
     });
+  }
+
+  /** Forgets the link by which a container knows another as `alias`. */
+  async removeLink(nameOrId: string, alias: string): Promise<void> {
+    removeLink(this.#context, nameOrId, alias);
   }
 
   async wait(nameOrId: string, options: WaitOptions): Promise<{ readonly exitCode: number; readonly error?: string }> {

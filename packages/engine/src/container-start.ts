@@ -91,6 +91,7 @@ async function prepareBundle(
   const mounts = await prepareMounts(context, entry);
   const network = await connecting;
   entry.endpoints = network.endpoints;
+  entry.namespacePath = network.ownNamespace;
   const files = etcFiles(context, entry, network);
   const taken = new Set(definition.mounts.map(({ destination }) => destination));
   const ipc = prepareIpc(context, entry);

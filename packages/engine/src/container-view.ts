@@ -49,6 +49,7 @@ export function viewOf(context: ViewContext, entry: ContainerEntry): Container {
     args: definition.args,
     mounts: definition.mounts.filter((mount) => mount.hidden !== true).map(publicMount),
     endpoints: endpointsOf(context, entry),
+    namespacePath: entry.namespacePath ?? "",
     ports: publishes
       ? portTable(
           exposedPorts(config, hostConfig),

@@ -272,6 +272,8 @@ export interface Container {
   readonly args: readonly string[];
   readonly mounts: readonly ContainerMount[];
   readonly endpoints: readonly ContainerEndpoint[];
+  /** The file of its network namespace; empty while it does not run, and when it has none of its own. */
+  readonly namespacePath: string;
   /** Key `80/tcp`; null for exposed but unpublished. */
   readonly ports: Readonly<Record<string, readonly PortBinding[] | null>>;
   readonly logPath: string;

@@ -44,7 +44,9 @@ export async function restoreContainers(context: ContainerContext): Promise<{
     if (isAlive(entry.state.status)) notePause(context, entry);
     if (entry.state.committing === true) await endCommit(context, entry);
     if (!kept.has(entry.id)) continue;
-    entry.endpoints = networks.sandbox(entry.id)?.endpoints ?? [];
+    const sandbox = networks.sandbox(entry.id);
+    entry.endpoints = sandbox?.endpoints ?? [];
+    entry.namespacePath = sandbox?.namespacePath;
     await agree(context, entry);
   }
   await removeLeftovers(context, kept);

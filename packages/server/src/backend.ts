@@ -52,6 +52,8 @@ export interface ContainerBackend {
   unpause(nameOrId: string): Promise<void>;
   rename(nameOrId: string, name: string): Promise<void>;
   remove(nameOrId: string, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void>;
+  /** Forgets the link by which a container on the default network knows another as `alias`. */
+  removeLink(nameOrId: string, alias: string): Promise<void>;
   /** Resolves when the condition holds. `registered` is called once a later exit can no longer be missed. */
   wait(
     nameOrId: string,

@@ -13,6 +13,8 @@ import { linksOn } from "./links.ts";
 /** The network of a container that is about to run. */
 export interface Connection {
   readonly namespace: Namespace;
+  /** The file of the namespace, if it is the container's own. */
+  readonly ownNamespace?: string;
   readonly endpoints: readonly Endpoint[];
   /** Where our resolver answers inside, if it does. */
   readonly nameserver?: string;
@@ -28,6 +30,7 @@ export async function connectContainer(context: ContainerContext, entry: Contain
   const sandbox = isAlone ? await context.networks.isolate(entry.id) : await connectPublished(context, entry);
   return {
     namespace: { path: sandbox.namespacePath },
+    ownNamespace: sandbox.namespacePath,
     endpoints: sandbox.endpoints,
     ...(sandbox.nameserver === undefined ? {} : { nameserver: sandbox.nameserver }),
   };

@@ -46,6 +46,17 @@ function linkedTo(index: ContainerIndex, name: string): string {
   }
 }
 
+/** Forgets the link of a container named `parent` to whom it knows as `alias`. Throws `not-found`. */
+export function removeLink(context: ContainerContext, parent: string, alias: string): void {
+  const entry = context.index.resolve(parent);
+  const { [alias]: id, ...links } = entry.definition.links ?? {};
+  if (id === undefined) throw new SlipwayError("not-found", `No such link: /${entry.name}/${alias}`);
+  context.index.redefine(entry, { ...entry.definition, links });
+  if (isAlive(entry.state.status)) {
+    changeHosts(etcFilesOf(context.paths, entry.id), { remove: (_, names) => names[0] === alias });
+  }
+}
+
 interface Linked {
   readonly alias: string;
   readonly other: ContainerEntry;

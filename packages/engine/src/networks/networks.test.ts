@@ -97,6 +97,7 @@ describe("a container on networks of the user's own", () => {
     expect(await inside(db, "cat", "/etc/resolv.conf")).toContain("nameserver 127.0.0.11");
     expect(await inside(web, "ip", "route")).toContain("default via 10.233.1.1");
     expect((await endpoint(db, "back"))?.dnsNames).toEqual(["db", "database", db.slice(0, 12)]);
+    expect((await inspect(web)).namespacePath).toBe(join(fixture.execRoot, "netns", web));
     const { containers } = await networks.inspect("back");
     expect(containers.map(({ name }) => name).sort()).toEqual(["db", "web"]);
   });
@@ -212,6 +213,9 @@ describe("links on the default network", () => {
     const hosts = await inside(web, "cat", "/etc/hosts");
     expect(hosts).toContain(`${moved}\tmy-db`);
     expect(hosts).not.toContain(`${address}\t`);
+    await containers.removeLink("web", "my-db");
+    expect(await inside(web, "cat", "/etc/hosts")).not.toContain("my-db");
+    expect(await failure(containers.removeLink("web", "my-db"))).toBe("not-found: No such link: /web/my-db");
   });
 
   test("to what does not run, or is not there, are refused", async () => {

@@ -42,11 +42,24 @@ export function containerRoutes({ containers }: Backends): RouteTable {
       await containers.resize(call.parameter("id"), terminalSize(call.query));
       return empty(200);
     },
+    // Docker's client leaves the slash in the name of a link as it is.
+    "DELETE /containers/{parent}/{alias}": async (call) => {
+      if (!call.query.boolean("link")) throw new SlipwayError("not-found", "page not found");
+      await containers.removeLink(call.parameter("parent"), call.parameter("alias"));
+      return empty(204);
+    },
     "DELETE /containers/{id}": act((id, call) => {
-      if (call.query.boolean("link")) throw new SlipwayError("not-implemented", "links are not supported");
+      if (call.query.boolean("link")) return removeLink(id, containers);
       return containers.remove(id, { force: call.query.boolean("force"), volumes: call.query.boolean("v") });
     }),
   };
+}
+
+/** A link is named as `docker ps` shows it: `/web/database`. */
+function removeLink(path: string, containers: Backends["containers"]): Promise<void> {
+  const [parent = "", alias = ""] = path.replace(/^\//, "").split("/");
+  if (alias === "") throw new SlipwayError("invalid", `${path} is not a link`, { hint: "Name it as container/alias." });
+  return containers.removeLink(parent, alias);
 }
 
 async function list(call: Call, containers: Backends["containers"]): Promise<Reply> {

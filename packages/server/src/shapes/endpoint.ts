@@ -10,7 +10,7 @@ export function networkSettings(container: Container, version: ApiVersion): Docu
   const running = container.state.pid > 0;
   const lasting = {
     SandboxID: running ? container.id : "",
-    SandboxKey: "",
+    SandboxKey: container.namespacePath,
     Ports: container.ports,
     Networks: endpointDocuments(container, version),
   };

@@ -80,6 +80,7 @@ export function someContainer(change: Partial<Container> = {}): ContainerListIte
     args: ["-c", "echo hi"],
     mounts: [],
     endpoints: [],
+    namespacePath: "",
     ports: { "80/tcp": [{ HostIp: "0.0.0.0", HostPort: "8080" }], "90/udp": null },
     logPath: "",
     hostnamePath: "",
