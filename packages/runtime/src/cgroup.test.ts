@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Cgroup, cgroupVersion } from "./cgroup.ts";
+import { parseInterfaces } from "./interface-stats.ts";
 import { readStats } from "./stats.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "cgroup-"));
@@ -86,6 +87,40 @@ test("version 1 gives the same from many directories", () => {
       { op: "write", bytes: 10, operations: 2 },
     ],
   });
+});
+
+test("version 1 counts what the cgroups below have read and written too", () => {
+  const root = tree("recursive", {
+    "blkio/c/blkio.throttle.io_service_bytes": "8:0 Read 1\n8:0 Write 2\nTotal 3\n",
+    "blkio/c/blkio.throttle.io_serviced": "8:0 Read 1\n8:0 Write 1\nTotal 2\n",
+    "blkio/c/blkio.throttle.io_service_bytes_recursive": "8:0 Read 100\n8:0 Write 200\nTotal 300\n",
+    "blkio/c/blkio.throttle.io_serviced_recursive": "8:0 Read 10\n8:0 Write 20\nTotal 30\n",
+  });
+  expect(readStats(new Cgroup("/c", root)).blockIo).toEqual([
+    { major: 8, minor: 0, op: "read", bytes: 100, operations: 10 },
+    { major: 8, minor: 0, op: "write", bytes: 200, operations: 20 },
+  ]);
+});
+
+test("the counts of each interface are read, without loopback", () => {
+  const text = `Inter-|   Receive                                                |  Transmit
+ face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
+    lo:     100       1    0    0    0     0          0         0      100       1    0    0    0     0       0          0
+  eth0:    1506      18    1    2    0     0          0         0     2086      23    3    4    0     0       0          0
+  eth1:       0       0    0    0    0     0          0         0       70       1    0    0    0     0       0          0
+`;
+  expect(parseInterfaces(text)).toEqual([
+    {
+      name: "eth0",
+      received: { bytes: 1506, packets: 18, errors: 1, dropped: 2 },
+      sent: { bytes: 2086, packets: 23, errors: 3, dropped: 4 },
+    },
+    {
+      name: "eth1",
+      received: { bytes: 0, packets: 0, errors: 0, dropped: 0 },
+      sent: { bytes: 70, packets: 1, errors: 0, dropped: 0 },
+    },
+  ]);
 });
 
 test("a cgroup that is gone reads as nothing and is removed already", () => {

@@ -126,8 +126,13 @@ function legacyBlockIo(cgroup: Cgroup): ContainerStats["blockIo"] {
         return [`${device} ${op}`, Number(value)];
       }),
     );
-  const bytes = values("blkio.throttle.io_service_bytes");
-  const operations = values("blkio.throttle.io_serviced");
+  // With what the cgroups below have used, where the kernel counts that (since Linux 5.5).
+  const counted = (file: string) => {
+    const all = values(`${file}_recursive`);
+    return all.size > 0 ? all : values(file);
+  };
+  const bytes = counted("blkio.throttle.io_service_bytes");
+  const operations = counted("blkio.throttle.io_serviced");
   return [...bytes].flatMap(([key, value]) => {
     const match = /^(\d+):(\d+) (Read|Write)$/.exec(key);
     if (match === null) return [];
