@@ -161,7 +161,8 @@ export class ContainerIndex {
   remove(entry: ContainerEntry, last: ContainerState = entry.state): void {
     this.#table.remove(entry.id);
     this.#byId.delete(entry.id);
-    this.#byName.delete(entry.name);
+    // By now the name may be another's.
+    if (this.#byName.get(entry.name) === entry.id) this.#byName.delete(entry.name);
     this.#wake(this.#exitWaiters, entry.id, last);
     this.#wake(this.#removalWaiters, entry.id, last);
   }

@@ -293,3 +293,17 @@ test("two who share a network share its files; who shares needs a running one", 
   expect(spec).toContain(`/proc/${process.pid}/ns/net`);
   expect(spec).toContain(join(fixture.execRoot, "containers", first, "hosts"));
 });
+
+test("a start that waited behind the removal finds nothing, and the name is whose it has become", async () => {
+  const { containers } = fixture.engine;
+  const request = () => ({ ...containerOf(["x"], { AutoRemove: true }), name: "shared" });
+  const { id } = await containers.create(request());
+  const removed = containers.remove(id, { force: false, volumes: false });
+  const started = containers.start(id);
+  started.catch(() => {});
+  await removed;
+  const next = await containers.create(request());
+  await expect(started).rejects.toMatchObject({ code: "not-found" });
+  expect((await containers.inspect("shared")).container.id).toBe(next.id);
+  await containers.remove("shared", { force: false, volumes: false });
+});

@@ -22,6 +22,7 @@ import { cancelRestart, forceEnd, killContainer, type StopOptions, stopContainer
 import { checkUpdate, updateLimits } from "./container-update.ts";
 import { type ContainerListItem, listItemOf } from "./container-view.ts";
 import { directorySize } from "./directory-size.ts";
+import { reasonOf } from "./ended-meanwhile.ts";
 import type { ContainerLimits, CreateContainer } from "./faces.ts";
 import { checkFilters, type Filters, labelsMatch, untilFilter } from "./filters.ts";
 import { parseLogConfig } from "./log-config.ts";
@@ -73,7 +74,13 @@ export class ContainerService {
   }
 
   async #run(entry: ContainerEntry, fresh: boolean): Promise<void> {
-    await this.#context.lock.with(entry.id, () => startContainer(this.#context, entry, { fresh }));
+    await this.#context.lock.with(entry.id, () => {
+      // Whoever had the lock before may have removed it.
+      if (this.#context.index.get(entry.id) === undefined) {
+        throw new SlipwayError("not-found", `No such container: ${entry.id}`);
+      }
+      return startContainer(this.#context, entry, { fresh });
+    });
     if (isAlive(entry.state.status)) this.#watcher.onRun(entry);
   }
 
@@ -177,8 +184,12 @@ export class ContainerService {
     const entry = this.#resolve(nameOrId);
     return this.#context.lock.with(entry.id, async () => {
       next(entry.state, { kind }, `container ${entry.id}`);
-      if (kind === "paused") await this.#context.supervisor.pause(entry.id);
-      else await this.#context.supervisor.resume(entry.id);
+      try {
+        if (kind === "paused") await this.#context.supervisor.pause(entry.id);
+        else await this.#context.supervisor.resume(entry.id);
+      } catch (error) {
+        throw kind === "paused" ? reasonOf(entry, error) : error;
+      }
       // Throws when it ended meanwhile, which is the right answer.
       this.#context.index.apply(entry, { kind });
       publishContainerEvent(this.#context, entry, action);

@@ -4,6 +4,7 @@ import { type ContainerContext, publishContainerEvent } from "./container-contex
 import type { ContainerEntry } from "./container-index.ts";
 import { isAlive } from "./container-life.ts";
 import { resourcesOf } from "./container-spec.ts";
+import { reasonOf } from "./ended-meanwhile.ts";
 import type { ContainerLimits, HostConfig } from "./faces.ts";
 import { applicableLimits, checkLimits } from "./limits.ts";
 import { readRestartPolicy } from "./restart-policy.ts";
@@ -107,7 +108,8 @@ async function apply(context: ContainerContext, entry: ContainerEntry, hostConfi
   }
 }
 
-function cannot(entry: ContainerEntry, error: unknown): SlipwayError {
+function cannot(entry: ContainerEntry, cause: unknown): SlipwayError {
+  const error = reasonOf(entry, cause);
   const code = error instanceof SlipwayError ? error.code : "internal";
   const reason = error instanceof SlipwayError ? error.details?.reason : undefined;
   const text = typeof reason === "string" ? reason : errorMessage(error);

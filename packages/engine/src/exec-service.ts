@@ -5,6 +5,7 @@ import { type ContainerContext, publishContainerEvent } from "./container-contex
 import type { ContainerEntry } from "./container-index.ts";
 import { isAlive } from "./container-life.ts";
 import { userInRoot } from "./container-spec.ts";
+import { reasonOf } from "./ended-meanwhile.ts";
 import type { ExecConfig, ExecState } from "./faces.ts";
 import { linkedNow } from "./networks/default-links.ts";
 
@@ -208,7 +209,8 @@ export class ExecService {
       session?.detach();
       const code = error instanceof SlipwayError ? error.details.exitCode : undefined;
       this.#end(exec, typeof code === "number" ? code : 126);
-      throw error;
+      // What the command lacks is the command's fault, also of a container that has ended meanwhile.
+      throw code === 126 || code === 127 ? error : reasonOf(entry, error);
     }
   }
 

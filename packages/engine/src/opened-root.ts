@@ -22,6 +22,7 @@ import {
 import type { ContainerContext } from "./container-context.ts";
 import type { ContainerEntry } from "./container-index.ts";
 import { isAlive } from "./container-life.ts";
+import { reasonOf } from "./ended-meanwhile.ts";
 import { fileMounts } from "./runtime-mounts.ts";
 
 /** A container's files, held open. While one that writes is open a stopped container does not start. */
@@ -74,7 +75,7 @@ function writableOf(context: ContainerContext, entry: ContainerEntry): WritableL
 
 function liveRoot(context: ContainerContext, entry: ContainerEntry, volumes: boolean): OpenedRoot {
   const { merged } = writableOf(context, entry);
-  const fd = openPath(volumes ? `/proc/${entry.state.pid}/root` : merged, O.DIRECTORY);
+  const fd = openLive(entry, volumes ? `/proc/${entry.state.pid}/root` : merged);
   const [ours, theirs] = [statNs(merged), fstatNs(fd)];
   // The process may have ended and its number may be another's, or it has changed its root: neither is the container.
   if (ours?.dev !== theirs.dev || ours.ino !== theirs.ino) {
@@ -82,6 +83,14 @@ function liveRoot(context: ContainerContext, entry: ContainerEntry, volumes: boo
     throw new SlipwayError("conflict", `the root of container ${entry.id} cannot be reached: it is about to end`);
   }
   return { fd, live: true, [Symbol.asyncDispose]: async () => closeFd(fd) };
+}
+
+function openLive(entry: ContainerEntry, path: string): number {
+  try {
+    return openPath(path, O.DIRECTORY);
+  } catch (error) {
+    throw reasonOf(entry, error);
+  }
 }
 
 /**

@@ -192,8 +192,17 @@ class Extraction {
   ): Promise<void> {
     const fd = openAt(parent, name, O.WRONLY | O.CREAT | O.EXCL, 0o600);
     try {
-      for await (const chunk of batched(content)) {
-        for (let at = 0; at < chunk.length; ) at += (await writeAsync(fd, chunk, at, chunk.length - at)).bytesWritten;
+      // Written while the next chunk arrives.
+      let writing: Promise<void> | undefined;
+      try {
+        for await (const chunk of batched(content)) {
+          await writing;
+          writing = writeWhole(fd, chunk);
+          writing.catch(() => {});
+        }
+      } finally {
+        // Also after a failure: the descriptor must not be another file's while it is written to.
+        await writing;
       }
       const { uid, gid } = this.#ownerOf(header);
       fchownSync(fd, uid, gid);
@@ -266,6 +275,10 @@ function setAttributes(path: string, header: TarHeader): void {
       if (!["EOPNOTSUPP", "ENOTSUP", "EPERM"].includes(errnoOf(error) ?? "")) throw error;
     }
   }
+}
+
+async function writeWhole(fd: number, chunk: Uint8Array): Promise<void> {
+  for (let at = 0; at < chunk.length; ) at += (await writeAsync(fd, chunk, at, chunk.length - at)).bytesWritten;
 }
 
 async function* batched(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {

@@ -180,15 +180,27 @@ class TreeTar {
     }
   }
 
-  /** Exactly the promised bytes: a file that grows is cut, one that shrinks ends the archive. */
+  /** Exactly the promised bytes: a file that grows is cut, one that shrinks ends the archive. Read while the client takes. */
   async *#content(fd: number, size: number, name: string): AsyncGenerator<Uint8Array, void, undefined> {
-    for (let left = size; left > 0; ) {
+    let left = size;
+    const readNext = () => {
       const buffer = Buffer.allocUnsafe(Math.min(left, CHUNK));
-      const { bytesRead } = await readAsync(fd, buffer, 0, buffer.length, null);
-      if (bytesRead === 0) throw new SlipwayError("conflict", `${name} became shorter while it was read`);
-      left -= bytesRead;
-      this.#add(buffer.subarray(0, bytesRead));
-      if (this.#size >= BATCH) yield* this.#flush();
+      return readAsync(fd, buffer, 0, buffer.length, null);
+    };
+    let next = left > 0 ? readNext() : undefined;
+    try {
+      while (next !== undefined) {
+        const { bytesRead, buffer } = await next;
+        next = undefined;
+        if (bytesRead === 0) throw new SlipwayError("conflict", `${name} became shorter while it was read`);
+        left -= bytesRead;
+        if (left > 0) next = readNext();
+        this.#add(buffer.subarray(0, bytesRead));
+        if (this.#size >= BATCH) yield* this.#flush();
+      }
+    } finally {
+      // The descriptor must not be closed, and be another file's, while it is read.
+      await next?.catch(() => {});
     }
   }
 
