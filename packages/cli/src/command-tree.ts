@@ -334,7 +334,17 @@ export const TREE: GroupEntry = group("slipway", "Build, run and understand cont
     ),
   ]),
   group("registry", "Run a registry", [
+    entry("gc", "Remove what nothing refers to", async () => (await import("./commands/registry/gc.ts")).gc),
     entry("serve", "Serve a registry", async () => (await import("./commands/registry/serve.ts")).serve),
+    group("user", "Manage users of a registry", [
+      entry("add", "Add a user, or replace one", async () => (await import("./commands/registry/user.ts")).addUser),
+      entry("ls", "List users", async () => (await import("./commands/registry/user.ts")).listUsers, {
+        aliases: ["list"],
+      }),
+      entry("rm", "Remove a user", async () => (await import("./commands/registry/user.ts")).removeUser, {
+        aliases: ["remove"],
+      }),
+    ]),
   ]),
   group("context", "Manage contexts", [
     contextCommand("create", "Create a context"),

@@ -34,6 +34,7 @@ export async function readBlob(parts: RegistryParts, call: Call, name: string, d
   headers["Content-Length"] = String(end - start);
   const status = range === undefined ? 200 : 206;
   if (isHead || end === start) return new Response(null, { status, headers });
+  call.announce({ action: "pull", name, digest, size: blob.size, mediaType: OCTETS });
   return new Response(parts.storage.contents.read(blob, start, end), { status, headers });
 }
 
@@ -48,10 +49,10 @@ export async function keepFresh(parts: RegistryParts, name: string, digest: Dige
 }
 
 /** DELETE of a blob (end-10). */
-export async function deleteBlob(parts: RegistryParts, name: string, digest: Digest): Promise<Response> {
+export async function deleteBlob(parts: RegistryParts, call: Call, name: string, digest: Digest): Promise<Response> {
   const blob = await findBlob(parts.storage, name, digest);
   if (blob === undefined) throw fault("BLOB_UNKNOWN", "blob unknown to registry", { detail: { digest } });
   await dropBlob(parts.storage, name, digest);
-  parts.announce({ action: "delete", name, digest });
+  call.announce({ action: "delete", name, digest });
   return new Response(null, { status: 202 });
 }

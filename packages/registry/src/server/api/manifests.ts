@@ -32,6 +32,11 @@ export async function readManifest(
   const digest = await resolve(parts, name, reference);
   const manifest = digest === undefined ? undefined : await findManifest(parts.storage, name, digest);
   if (digest === undefined || manifest === undefined) throw unknownManifest(reference);
+  if (call.request.method === "GET") {
+    const tag = reference.kind === "tag" ? { tag: reference.tag } : {};
+    const { mediaType, bytes } = manifest;
+    call.announce({ action: "pull", name, digest, mediaType, size: bytes.length, ...tag });
+  }
   return manifestResponse(call.request, digest, manifest);
 }
 
@@ -86,8 +91,8 @@ export async function writeManifest(
     });
   }
   const event = { action: "push", name, digest, mediaType: document.mediaType, size: bytes.length } as const;
-  if (tags.length === 0) parts.announce(event);
-  for (const tag of tags) parts.announce({ ...event, tag });
+  if (tags.length === 0) call.announce(event);
+  for (const tag of tags) call.announce({ ...event, tag });
   const headers = new Headers({ Location: `/v2/${name}/manifests/${digest}`, "Docker-Content-Digest": digest });
   if (document.subject !== undefined) headers.set("OCI-Subject", document.subject.digest);
   if (reference.kind === "digest") for (const tag of tags) headers.append("OCI-Tag", tag);
@@ -130,15 +135,16 @@ function documentOf(bytes: Uint8Array, contentType: string | null): Manifest | I
 /** DELETE of a manifest with its tags, or of a tag alone (end-9). */
 export async function deleteManifest(
   parts: RegistryParts,
+  call: Call,
   name: string,
   reference: ManifestReference,
 ): Promise<Response> {
-  const { storage, announce } = parts;
+  const { storage } = parts;
   const isTag = reference.kind === "tag";
   const found = isTag
     ? await removeTag(storage, name, reference.tag)
     : await removeManifest(storage, name, reference.digest);
   if (!found) throw unknownManifest(reference);
-  announce({ action: "delete", name, ...(isTag ? { tag: reference.tag } : { digest: reference.digest }) });
+  call.announce({ action: "delete", name, ...(isTag ? { tag: reference.tag } : { digest: reference.digest }) });
   return new Response(null, { status: 202 });
 }

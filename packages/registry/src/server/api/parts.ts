@@ -1,5 +1,6 @@
 import type { Logger } from "@slipway/base";
 import type { Digest } from "@slipway/oci";
+import type { Actor } from "../observe/webhooks.ts";
 import type { Storage } from "../storage/contents.ts";
 
 /** What the API's handlers work with. */
@@ -8,7 +9,7 @@ export interface RegistryParts {
   readonly limits: Limits;
   readonly log: Logger;
   /** Called after each change that was acknowledged. */
-  readonly announce: (event: RegistryEvent) => void;
+  readonly announce: (event: RegistryEvent, actor: Actor) => void;
   /** Throws QUOTA_EXCEEDED when `name` may not hold `size` bytes more. */
   readonly admit: (name: string, digest: Digest, size: number) => Promise<void>;
 }
@@ -38,6 +39,8 @@ export interface Call {
   readonly request: Request;
   readonly query: URLSearchParams;
   readonly access: Access;
+  /** Tells of a change by the one who asks. */
+  readonly announce: (event: RegistryEvent) => void;
 }
 
 /** What the one who asks may do. */

@@ -51,7 +51,7 @@ export class Uploads {
   async #whole(call: Call, upload: { name: string; id: string; digest: Digest }): Promise<Response> {
     try {
       await this.#append(call, upload.name, upload.id);
-      return await this.#complete(upload);
+      return await this.#complete(call, upload);
     } catch (error) {
       await this.#cancel(upload.id);
       throw error;
@@ -73,7 +73,7 @@ export class Uploads {
     const digest = digestOf(call.query.get("digest") ?? "");
     return await this.#locks.with(id, async () => {
       if (hasBody(call.request)) await this.#append(call, name, id);
-      return await this.#complete({ name, id, digest });
+      return await this.#complete(call, { name, id, digest });
     });
   }
 
@@ -135,8 +135,8 @@ export class Uploads {
     }
   }
 
-  async #complete({ name, id, digest }: { name: string; id: string; digest: Digest }): Promise<Response> {
-    const { storage, admit, announce } = this.#parts;
+  async #complete(call: Call, { name, id, digest }: { name: string; id: string; digest: Digest }): Promise<Response> {
+    const { storage, admit } = this.#parts;
     const measured = await this.#measure(id, digestAlgorithm(digest));
     if (measured.hash !== digestHex(digest)) {
       await this.#cancel(id);
@@ -152,7 +152,7 @@ export class Uploads {
       await addBlob(storage, name, digest, await storage.contents.finish(measured, digest.replace(":", "-")));
       this.#open.delete(id);
     }
-    announce({ action: "push", name, digest, size: measured.size, mediaType: "application/octet-stream" });
+    call.announce({ action: "push", name, digest, size: measured.size, mediaType: "application/octet-stream" });
     return created(name, digest);
   }
 
@@ -167,7 +167,7 @@ export class Uploads {
 
   /** Gives a repository a blob of another one, without its bytes being sent. Undefined when that cannot be. */
   async #mount(call: Call, name: string, digest: Digest): Promise<Response | undefined> {
-    const { storage, admit, announce } = this.#parts;
+    const { storage, admit } = this.#parts;
     const from = call.query.get("from");
     const source = from === null ? await this.#readableHolder(call, digest) : nameOf(from);
     if (source === undefined || !call.access.allows(source, "pull")) return undefined;
@@ -175,7 +175,7 @@ export class Uploads {
     if (blob === undefined) return undefined;
     await admit(name, digest, blob.size);
     if (!(await holdBlob(storage, name, digest, blob))) return undefined;
-    announce({ action: "mount", name, digest, size: blob.size });
+    call.announce({ action: "mount", name, digest, size: blob.size });
     return created(name, digest);
   }
 
@@ -205,7 +205,7 @@ function uploadHeaders(name: string, { id, offset }: UploadStatus): Record<strin
 }
 
 /** A UUID, a mark of the repository, and `-5` for an upload of a sha512 blob. */
-function newUploadId(name: string, algorithm: DigestAlgorithm): string {
+export function newUploadId(name: string, algorithm: DigestAlgorithm): string {
   return `${randomUUID()}-${mark(name)}${algorithm === "sha512" ? "-5" : ""}`;
 }
 

@@ -1,4 +1,4 @@
-import { type Front, type FrontOptions, IDLE_SECONDS, type TlsPair } from "./front.ts";
+import { type Front, type FrontOptions, IDLE_SECONDS, STOP_STEP_MS, type TlsPair } from "./front.ts";
 
 /** Bun's own server: files go from disk to socket by `sendfile`. It sends streams in chunks, without their length. */
 export function bunFront({ answer, hostname, port, tls }: FrontOptions): Front {
@@ -13,7 +13,14 @@ export function bunFront({ answer, hostname, port, tls }: FrontOptions): Front {
   const server = Bun.serve({ ...options, port, ...(tls && { tls }) });
   return {
     port: server.port ?? 0,
-    stop: async (force = false) => await server.stop(force),
+    async stop(patience) {
+      const stopped = server.stop();
+      const deadline = Date.now() + patience;
+      while (server.pendingRequests > 0 && Date.now() < deadline) await Bun.sleep(STOP_STEP_MS);
+      // Connections that are kept alive would hold it up.
+      await server.stop(true);
+      await stopped;
+    },
     reload: (pair: TlsPair) => void server.reload({ ...options, tls: pair } as Bun.Serve.Options<undefined>),
   };
 }

@@ -1,8 +1,8 @@
 /** What listens for requests and hands them to the registry. */
 export interface Front {
   readonly port: number;
-  /** Takes no further connections; resolves when the requests under way are answered. `force` cuts them. */
-  stop(force?: boolean): Promise<void>;
+  /** Takes no further connections; waits for the requests under way, at most `patience` milliseconds, then cuts them. */
+  stop(patience: number): Promise<void>;
   /** New certificates for connections from now on. */
   reload(tls: TlsPair): void;
 }
@@ -23,3 +23,6 @@ export interface TlsPair {
 
 /** Seconds that a connection may be silent. */
 export const IDLE_SECONDS = 120;
+
+/** How often connections are looked at while the server ends, in milliseconds. */
+export const STOP_STEP_MS = 20;

@@ -2,14 +2,17 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
-import { type Front, type FrontOptions, IDLE_SECONDS, type TlsPair } from "./front.ts";
+import { type Front, type FrontOptions, IDLE_SECONDS, STOP_STEP_MS, type TlsPair } from "./front.ts";
 
 /**
  * `node:http`, for storage that gives blobs as streams: clients count on the `Content-Length` of a blob, which Bun's server
  * does not send with a stream.
  */
 export async function nodeFront({ answer, hostname, port, tls }: FrontOptions): Promise<Front> {
+  let underWay = 0;
   const listener = (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    underWay++;
+    outgoing.once("close", () => underWay--);
     void exchange(answer, incoming, outgoing).catch(() => outgoing.destroy());
   };
   const secure = tls === undefined ? undefined : createTlsServer({ cert: tls.cert, key: tls.key }, listener);
@@ -22,12 +25,13 @@ export async function nodeFront({ answer, hostname, port, tls }: FrontOptions): 
   });
   return {
     port: (server.address() as AddressInfo).port,
-    stop: (force = false) =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeIdleConnections();
-        if (force) server.closeAllConnections();
-      }),
+    async stop(patience) {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const deadline = Date.now() + patience;
+      while (underWay > 0 && Date.now() < deadline) await Bun.sleep(STOP_STEP_MS);
+      server.closeAllConnections();
+      await closed;
+    },
     reload: (pair: TlsPair) => secure?.setSecureContext({ cert: pair.cert, key: pair.key }),
   };
 }

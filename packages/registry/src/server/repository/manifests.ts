@@ -28,6 +28,8 @@ export interface NewManifest {
   readonly bytes: Uint8Array;
   readonly document: Manifest | Index;
   readonly tags: readonly string[];
+  /** What it refers to need not be here: it can be fetched. */
+  readonly isSparse?: boolean;
 }
 
 export async function findTag(storage: Storage, name: string, tag: string): Promise<Tag | undefined> {
@@ -68,7 +70,7 @@ export async function putManifest(storage: Storage, name: string, manifest: NewM
   const tag: Tag = { digest, time: facts.time };
   const missing = await storage.records.commit({
     claims: [...needed.values()].map((key) => ({ put: key.claim(name, digest), value: EMPTY })),
-    require: [...needed.values()].map((key) => key.record(name)),
+    require: manifest.isSparse === true ? [] : [...needed.values()].map((key) => key.record(name)),
     steps: [
       record,
       tags.map((text) => ({ put: layout.taggedAs(name, digest, text), value: EMPTY })),

@@ -1,0 +1,106 @@
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomUUID,
+  sign,
+  verify,
+} from "node:crypto";
+import { isError, JsonReader } from "@slipway/base";
+import type { Action } from "../api/parts.ts";
+import type { RecordStore } from "../storage/records.ts";
+
+/** What a token lets its bearer do (Docker's "Token Scope Documentation"). */
+export interface ScopeAccess {
+  readonly name: string;
+  readonly actions: readonly Action[];
+}
+
+export interface Claims {
+  readonly subject: string;
+  readonly access: readonly ScopeAccess[];
+  /** When it ends, in milliseconds since 1970. */
+  readonly expires: number;
+}
+
+const KEY = "keys/token";
+/** Seconds. What a user lost ends with the tokens that were given before. */
+export const TOKEN_SECONDS = 300;
+const HEADER = encode({ alg: "EdDSA", typ: "JWT" });
+const MAX_TOKEN = 16_384;
+
+/** Signs and reads the registry's own tokens: JWT with Ed25519 (RFC 7519, RFC 8037). */
+export class Tokens {
+  readonly #private: KeyObject;
+  readonly #public: KeyObject;
+  readonly #service: string;
+
+  /** The key is in the storage, made by whoever starts first: all replicas accept each other's tokens. */
+  static async open(records: RecordStore, service: string): Promise<Tokens> {
+    if ((await records.get(KEY)) === undefined) {
+      const { privateKey } = generateKeyPairSync("ed25519");
+      const pem = privateKey.export({ type: "pkcs8", format: "pem" });
+      await records.commit({ steps: [[{ put: KEY, value: Buffer.from(pem) }]] });
+    }
+    // Read again: of two that started at once, the later key counts for both.
+    const pem = await records.get(KEY);
+    return new Tokens(Buffer.from(pem ?? []).toString(), service);
+  }
+
+  private constructor(pem: string, service: string) {
+    this.#private = createPrivateKey(pem);
+    this.#public = createPublicKey(this.#private);
+    this.#service = service;
+  }
+
+  get service(): string {
+    return this.#service;
+  }
+
+  issue(subject: string, access: readonly ScopeAccess[], now: number = Date.now()): string {
+    const iat = Math.floor(now / 1000);
+    const payload = encode({
+      iss: this.#service,
+      sub: subject,
+      aud: this.#service,
+      iat,
+      nbf: iat - 10,
+      exp: iat + TOKEN_SECONDS,
+      jti: randomUUID(),
+      access: access.map(({ name, actions }) => ({ type: "repository", name, actions })),
+    });
+    const signed = `${HEADER}.${payload}`;
+    return `${signed}.${sign(null, Buffer.from(signed), this.#private).toString("base64url")}`;
+  }
+
+  /** Undefined for a token that is not ours, is changed, or has ended. */
+  read(token: string, now: number = Date.now()): Claims | undefined {
+    const parts = token.split(".");
+    const [header, payload, signature] = parts;
+    if (parts.length !== 3 || token.length > MAX_TOKEN || header !== HEADER) return undefined;
+    if (payload === undefined || signature === undefined) return undefined;
+    const isOurs = verify(null, Buffer.from(`${header}.${payload}`), this.#public, Buffer.from(signature, "base64url"));
+    if (!isOurs) return undefined;
+    try {
+      return readClaims(JsonReader.parse(Buffer.from(payload, "base64url"), "token"), this.#service, now);
+    } catch (error) {
+      if (isError(error, "invalid")) return undefined;
+      throw error;
+    }
+  }
+}
+
+function readClaims(reader: JsonReader, service: string, now: number): Claims | undefined {
+  const expires = reader.field("exp").natural() * 1000;
+  if (reader.field("aud").string() !== service || expires <= now) return undefined;
+  const access = reader
+    .field("access")
+    .array()
+    .map((entry) => ({ name: entry.field("name").string(), actions: entry.field("actions").strings() as Action[] }));
+  return { subject: reader.field("sub").string(), access, expires };
+}
+
+function encode(value: unknown): string {
+  return Buffer.from(JSON.stringify(value)).toString("base64url");
+}
