@@ -117,6 +117,22 @@ test("version, info and system df answer, also as templates", async () => {
   expect(await engine.ok("system", "df")).toContain("Images");
 });
 
+test("prune shows its plan before it asks, --dry-run shows it alone; both remove nothing", async () => {
+  await engine.ok("run", "--name", "planned", "-v", "/data", BASE, "sh", "-c", "head -c 5000 /dev/zero > /data/file");
+  const shown = await engine.ok("container", "prune", "--dry-run");
+  expect(shown).toMatch(/^KIND +ID +NAME +WHAT +LAST USED +SIZE\ncontainer +[0-9a-f]{12} +planned +Exited \(0\) /);
+  const asked = await engine.slipway(["container", "prune"], { stdin: "n\n" });
+  expect(asked.stdout).toMatch(
+    /^WARNING! This will remove all stopped containers\.\n\nKIND [\s\S]*planned[\s\S]*\nSpace to be reclaimed: /,
+  );
+  expect(asked.stdout).toEndWith("Are you sure you want to continue? [y/N] ");
+  // The volume is free only because the container goes first.
+  expect(await engine.ok("system", "prune", "--volumes", "--dry-run")).toMatch(/\nvolume +[0-9a-f]{64} .*5kB\n/);
+  expect(await engine.ok("volume", "prune", "--dry-run")).toMatch(/^Nothing would be removed\.\n/);
+  expect(await engine.ok("ps", "-aq", "-f", "name=planned")).not.toBe("");
+  await engine.ok("rm", "-fv", "planned");
+});
+
 test("system prune removes what stopped and what has no name, and nothing else", async () => {
   await engine.ok("build", "-q", engine.context({ Dockerfile: `FROM ${BASE}\nRUN echo dangling > /d\n` }));
   await engine.ok("run", "--name", "done", "--network", "none", BASE, "true");

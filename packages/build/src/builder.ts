@@ -22,7 +22,14 @@ import { rootTar } from "./outputs/root-tar.ts";
 import { plan } from "./plan/plan.ts";
 import { MAIN_CONTEXT, type Plan, type PlanRequest } from "./plan/plan-request.ts";
 import { BUILDER_ARGS, PROXY_ARGS } from "./plan/variables.ts";
-import { type PruneOptions, type PruneReport, pruneCache } from "./prune.ts";
+import {
+  CACHE_OWNER,
+  type CachePrunePlan,
+  type PruneOptions,
+  type PruneReport,
+  planCachePrune,
+  pruneCache,
+} from "./prune.ts";
 import { type Result, rootOf } from "./result.ts";
 import type { BuildServices, BuildSession } from "./session.ts";
 import { solve } from "./solver.ts";
@@ -52,6 +59,8 @@ export interface BuilderOptions {
 
 /** A builder that ends: `close` gives back what it holds of the machine. */
 export interface OwnedBuilder extends Builder {
+  /** What `prune` would remove now. */
+  planPrune(options: PruneOptions): CachePrunePlan;
   close(): Promise<void>;
 }
 
@@ -78,7 +87,7 @@ export async function createBuilder(options: BuilderOptions): Promise<OwnedBuild
     log: options.log ?? silentLogger,
   };
   const builder = new OpenBuilder(services, new Contexts(join(paths.build, "contexts"), { hashes, git }));
-  store.addRoots("build cache", () => cache.roots());
+  store.addRoots(CACHE_OWNER, () => cache.roots());
   store.addRoots("running builds", () => builder.roots());
   return builder;
 }
@@ -121,6 +130,10 @@ class OpenBuilder implements OwnedBuilder {
 
   usage(): Promise<CacheRecord[]> {
     return Promise.resolve(cacheUsage(this.#services));
+  }
+
+  planPrune(options: PruneOptions): CachePrunePlan {
+    return planCachePrune(this.#services, options);
   }
 
   prune(options: PruneOptions): Promise<PruneReport> {

@@ -181,10 +181,11 @@ export class BuildCache {
   }
 
   /** For the store's collector. */
-  *roots(): Generator<Root> {
-    const sql = "SELECT chain_id, description FROM build_records WHERE chain_id IS NOT NULL";
-    const rows = this.#database.query<{ chain_id: ChainId; description: string }, []>(sql).all();
-    for (const { chain_id: chainId, description } of rows) {
+  *roots(without: ReadonlySet<Digest> = new Set()): Generator<Root> {
+    const sql = "SELECT key, chain_id, description FROM build_records WHERE chain_id IS NOT NULL";
+    const rows = this.#database.query<{ key: Digest; chain_id: ChainId; description: string }, []>(sql).all();
+    for (const { key, chain_id: chainId, description } of rows) {
+      if (without.has(key)) continue;
       yield { kind: "layer", chainId, reason: `build cache: ${description}` };
     }
   }

@@ -16,3 +16,4 @@ export type {
   SourceRange,
   VertexState,
 } from "./faces.ts";
+export type { CachePrunePlan } from "./prune.ts";

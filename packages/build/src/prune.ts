@@ -1,5 +1,7 @@
 import { statfsSync } from "node:fs";
 import { parseDuration, SlipwayError } from "@slipway/base";
+import type { Digest } from "@slipway/oci";
+import type { Root } from "@slipway/store";
 import type { CacheRecord } from "./faces.ts";
 import type { BuildServices } from "./session.ts";
 import { cacheUsage } from "./usage.ts";
@@ -39,8 +41,55 @@ const FILTERS: Readonly<Record<string, (record: CacheRecord, value: string) => b
   private: (record, value) => record.shared !== (value === "true"),
 };
 
+export interface CachePrunePlan {
+  readonly items: readonly {
+    readonly id: string;
+    readonly description: string;
+    readonly bytes: number;
+    readonly lastUsed: number;
+  }[];
+  /** Bytes beside the layers: cache mounts. */
+  readonly ownBytes: number;
+  /** Whose roots these are, and what the records that stay hold. */
+  readonly owner: string;
+  readonly roots: readonly Root[];
+}
+
+/** The owner of the cache's roots, as the store's collector knows it. */
+export const CACHE_OWNER = "build cache";
+
+/** What `pruneCache` would remove now. */
+export function planCachePrune(services: BuildServices, options: PruneOptions): CachePrunePlan {
+  const { chosen, keys } = choose(services, options);
+  const mounts = chosen.filter(({ type }) => type === "exec.cachemount");
+  return {
+    items: chosen.map((record) => ({
+      ...{ id: record.id, description: record.description },
+      bytes: record.shared ? 0 : record.size,
+      lastUsed: record.lastUsedAt ?? record.createdAt,
+    })),
+    ownBytes: mounts.reduce((sum, { size }) => sum + size, 0),
+    owner: CACHE_OWNER,
+    roots: [...services.cache.roots(new Set(keys))],
+  };
+}
+
 /** Removes records that no running build relies on, and what only they kept. */
 export async function pruneCache(services: BuildServices, options: PruneOptions): Promise<PruneReport> {
+  const { chosen, keys } = choose(services, options);
+  services.cache.remove(keys);
+  let freedBytes = 0;
+  for (const record of chosen) {
+    if (record.type !== "exec.cachemount") continue;
+    services.cacheMounts.remove(record.id);
+    freedBytes += record.size;
+  }
+  const report = await services.store.collect();
+  return { removed: chosen.map(({ id }) => id), freedBytes: freedBytes + report.freedBytes };
+}
+
+/** The records that go, least recently used first, and the keys of those that are records of steps. */
+function choose(services: BuildServices, options: PruneOptions): { chosen: CacheRecord[]; keys: Digest[] } {
   const { all, filters } = options;
   const checks = Object.entries(filters).map(([name, values]) => {
     const check = FILTERS[name];
@@ -58,15 +107,7 @@ export async function pruneCache(services: BuildServices, options: PruneOptions)
   const chosen = leastUsed(allowed, excess(services, usage, options.space));
   const ids = new Set(chosen.map(({ id }) => id));
   const keys = services.cache.all().filter(({ key }) => ids.has(key.slice("sha256:".length, "sha256:".length + 25)));
-  services.cache.remove(keys.map(({ key }) => key));
-  let freedBytes = 0;
-  for (const record of chosen) {
-    if (record.type !== "exec.cachemount") continue;
-    services.cacheMounts.remove(record.id);
-    freedBytes += record.size;
-  }
-  const report = await services.store.collect();
-  return { removed: [...ids], freedBytes: freedBytes + report.freedBytes };
+  return { chosen, keys: keys.map(({ key }) => key) };
 }
 
 /** Bytes that have to go; without limits all of them. */

@@ -64,6 +64,7 @@ export async function compose(config: DaemonConfig, log: Logger, scope: Scope): 
     version: ENGINE_VERSION,
     runtime,
     cacheUsage: () => builder.usage(),
+    planCache: (options) => builder.planPrune(options),
     logPolicy: config.log,
     debug: config.logLevel === "debug",
   });
@@ -88,6 +89,7 @@ export async function compose(config: DaemonConfig, log: Logger, scope: Scope): 
     networks: networkService,
     registries: registryService,
     builds: builder,
+    prunes: engine.prunes,
     system: withRuntime(system, runtime),
   };
 }

@@ -24,11 +24,12 @@ import { type ContainerListItem, listItemOf } from "./container-view.ts";
 import { directorySize } from "./directory-size.ts";
 import { reasonOf } from "./ended-meanwhile.ts";
 import type { ContainerLimits, CreateContainer } from "./faces.ts";
-import { checkFilters, type Filters, labelsMatch, untilFilter } from "./filters.ts";
+import type { Filters } from "./filters.ts";
 import { parseLogConfig } from "./log-config.ts";
 import { renameEndpoints } from "./networks/container-endpoints.ts";
 import { removeLink } from "./networks/default-links.ts";
 import { OpenSessions } from "./open-sessions.ts";
+import { prunableContainers } from "./prune/prunable.ts";
 
 export interface WaitOptions {
   readonly condition: "not-running" | "next-exit" | "removed";
@@ -341,17 +342,12 @@ export class ContainerService {
 
   /** Removes what does not run. */
   async prune(filters: Filters): Promise<{ readonly removed: readonly string[]; readonly freedBytes: number }> {
-    checkFilters(filters, ["label", "label!", "until"]);
-    const { index, now, store, lock } = this.#context;
-    const until = untilFilter(filters, now());
+    const { index, store, lock } = this.#context;
     const removed: string[] = [];
+    const cleared: Promise<void>[] = [];
     let freedBytes = 0;
-    for (const entry of index.all()) {
-      const { definition } = entry;
-      if (isAlive(entry.state.status) || entry.state.status === "restarting") continue;
-      if (until !== undefined && definition.created >= until) continue;
-      if (!labelsMatch(filters, definition.config.Labels ?? {})) continue;
-      const upper = store.layers.writable(definition.writableId)?.upper;
+    for (const entry of prunableContainers(this.#context, filters)) {
+      const upper = store.layers.writable(entry.definition.writableId)?.upper;
       const bytes = upper === undefined ? 0 : await directorySize(upper);
       const gone = await lock.with(entry.id, () => {
         // It may have been started while its size was counted.
@@ -361,8 +357,11 @@ export class ContainerService {
       });
       if (!gone) continue;
       removed.push(entry.id);
+      cleared.push(entry.teardown);
       freedBytes += bytes;
     }
+    // Until its writable layer is gone a container keeps layers: images pruned next would free nothing.
+    await Promise.all(cleared);
     const attributes = { reclaimed: String(freedBytes) };
     this.#context.events.publish({ type: "container", action: "prune", id: "", attributes });
     return { removed, freedBytes };

@@ -21,9 +21,10 @@ import { EventLog } from "./event-log.ts";
 import { ExecService } from "./exec-service.ts";
 import { FileService } from "./file-service.ts";
 import { HealthMonitor } from "./health-monitor.ts";
-import { ImageService } from "./image-service.ts";
+import { type ImageDependencies, ImageService } from "./image-service.ts";
 import { NetworkService } from "./networks/network-service.ts";
 import { PendingWork } from "./pending-work.ts";
+import { PrunePlanner, type PrunePlannerParts } from "./prune/prune-plan.ts";
 import { RegistryService } from "./registry-service.ts";
 import { restoreContainers } from "./restore.ts";
 import { SystemService } from "./system-service.ts";
@@ -43,6 +44,8 @@ export interface EngineOptions<CacheEntry> {
   readonly runtime: { readonly name: string; readonly path: string; readonly version: string };
   /** The build cache's part of the disk usage; the engine knows nothing of builds. */
   readonly cacheUsage: () => Promise<readonly CacheEntry[]>;
+  /** What pruning the build cache would remove. */
+  readonly planCache: PrunePlannerParts["planCache"];
   /** For containers that do not ask for anything else; json-file, 10 MiB, 3 files unless given. */
   readonly logPolicy?: LogPolicy;
   readonly debug?: boolean;
@@ -68,6 +71,7 @@ export interface Engine<CacheEntry> {
   readonly networks: NetworkService;
   readonly registries: RegistryService;
   readonly system: SystemService<CacheEntry>;
+  readonly prunes: PrunePlanner;
   /** Where others announce what they did (a build, a daemon's reload). */
   readonly events: EventLog;
   /**
@@ -128,7 +132,7 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
     await containers.handleExit(exit);
     execs.handleContainerExit(exit.id);
   });
-  const images = new ImageService({
+  const imageParts: ImageDependencies = {
     store,
     events,
     usersOf: (id) =>
@@ -139,7 +143,8 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
         )
         .map((entry) => ({ id: entry.id, running: isAlive(entry.state.status) })),
     now,
-  });
+  };
+  const images = new ImageService(imageParts);
   const system = new SystemService<CacheEntry>({
     ...{ store, events, containers, images, volumes, cgroupVersion: version },
     abilities: context.abilities,
@@ -149,6 +154,7 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
     runtime: options.runtime,
     debug: options.debug ?? false,
   });
+  const networkService = new NetworkService(context);
   const idle = async (): Promise<void> => {
     await starts.idle();
     await context.cleanups.idle();
@@ -157,7 +163,10 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
     ...{ containers, execs, images, volumes, system, events },
     files: new FileService(context, containers),
     registries: new RegistryService({ store, events, client: options.registries }),
-    networks: new NetworkService(context),
+    networks: networkService,
+    prunes: new PrunePlanner({
+      ...{ context, volumes, images: imageParts, networks: networkService, planCache: options.planCache },
+    }),
     restore: async () => restored.resolve(await restore(context, { containers, execs, starts })),
     idle,
     close: async (options = {}) => {

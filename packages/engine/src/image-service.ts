@@ -12,10 +12,11 @@ import {
 } from "@slipway/oci";
 import type { Image, Lease, RootChange, Store } from "@slipway/store";
 import type { EventLog } from "./event-log.ts";
-import { booleanFilter, checkFilters, type Filters, filterValues } from "./filters.ts";
+import { type Filters, filterValues } from "./filters.ts";
 import { applyChanges } from "./image-changes.ts";
 import { selectImages, shownNames } from "./image-list.ts";
 import { erase, type ImageUser, type RemovedItem, removeImage } from "./image-removal.ts";
+import { prunableImages } from "./prune/prunable.ts";
 import { sharedBytes } from "./shared-layers.ts";
 
 export interface ImageHistoryItem extends HistoryEntry {
@@ -174,13 +175,9 @@ export class ImageService {
 
   /** Images without a name; with the filter `dangling=false` all that no container needs. */
   async prune(filters: Filters): Promise<{ readonly removed: readonly RemovedItem[]; readonly freedBytes: number }> {
-    checkFilters(filters, ["dangling", "label", "label!", "until"]);
-    const { store, usersOf, events, now } = this.#deps;
-    const { dangling: _, ...rest } = filters;
-    const onlyDangling = booleanFilter(filters, "dangling") ?? true;
+    const { store, events } = this.#deps;
     const removed: RemovedItem[] = [];
-    for (const image of selectImages(store.images, rest, now())) {
-      if ((onlyDangling && image.names.length > 0) || usersOf(image.id).length > 0) continue;
+    for (const image of prunableImages(this.#deps, filters)) {
       removed.push(...image.names.map((name) => ({ untagged: familiarReference(name) })));
       removed.push(...(await erase(this.#deps, image, { noPrune: true })));
     }

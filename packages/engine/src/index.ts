@@ -32,6 +32,7 @@ export { FileService } from "./file-service.ts";
 export type { Filters } from "./filters.ts";
 export { type ImageHistoryItem, ImageService } from "./image-service.ts";
 export { NetworkService } from "./networks/network-service.ts";
+export { type CachePlan, type PrunedItem, type PrunePlan, PrunePlanner, type PruneStep } from "./prune/prune-plan.ts";
 export { engineMigrations } from "./schema.ts";
 export { type SystemInfo, SystemService } from "./system-service.ts";
 export { VolumeService } from "./volume-service.ts";

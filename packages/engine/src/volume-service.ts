@@ -162,14 +162,9 @@ export class VolumeService {
 
   /** Unused volumes go: the anonymous ones, with the filter `all` also the named. */
   async prune(filters: Filters): Promise<{ readonly removed: readonly string[]; readonly freedBytes: number }> {
-    checkFilters(filters, PRUNE_FILTERS);
-    const all = booleanFilter(filters, "all") ?? false;
-    const until = untilFilter(filters, this.#deps.now());
     const removed: string[] = [];
     let freedBytes = 0;
-    for (const volume of this.#all()) {
-      if (!(all || volume.anonymous) || !labelsMatch(filters, volume.labels)) continue;
-      if ((until !== undefined && volume.created > until) || this.#deps.usersOf(volume.name).length > 0) continue;
+    for (const volume of this.prunable(filters)) {
       const bytes = await ownBytes(volume);
       const gone = await this.#lock.with(volume.name, () => this.#dropUnused(volume.name));
       if (!gone) continue;
@@ -179,6 +174,24 @@ export class VolumeService {
     const attributes = { reclaimed: String(freedBytes) };
     this.#deps.events.publish({ type: "volume", action: "prune", id: "", attributes });
     return { removed, freedBytes };
+  }
+
+  /** What `prune` would remove if the containers in `gone` were gone already. Throws `invalid` for unknown filters. */
+  prunable(filters: Filters, gone: { has(containerId: string): boolean } = new Set()): Volume[] {
+    checkFilters(filters, PRUNE_FILTERS);
+    const all = booleanFilter(filters, "all") ?? false;
+    const until = untilFilter(filters, this.#deps.now());
+    return this.#all().filter(
+      (volume) =>
+        (all || volume.anonymous) &&
+        labelsMatch(filters, volume.labels) &&
+        (until === undefined || volume.created <= until) &&
+        this.#deps.usersOf(volume.name).every((id) => gone.has(id)),
+    );
+  }
+
+  bytesOf(volume: Volume): Promise<number> {
+    return ownBytes(volume);
   }
 
   /** The anonymous volumes of a removed container. One that somebody else mounts too stays. */

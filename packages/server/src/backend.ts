@@ -317,6 +317,27 @@ export interface SystemBackend {
   }): AsyncIterable<EngineEvent>;
 }
 
+/** One prune call that somebody means to make, and what it would remove. */
+export type PruneStep =
+  | { readonly kind: "container" | "network" | "volume" | "image"; readonly filters: Filters }
+  | { readonly kind: "builder"; readonly all: boolean; readonly filters: Filters };
+
+export interface PruneBackend {
+  /** In the order of the calls; changes nothing. */
+  plan(steps: readonly PruneStep[]): Promise<{
+    readonly items: readonly {
+      readonly kind: PruneStep["kind"];
+      readonly id: string;
+      readonly name: string;
+      readonly detail: string;
+      readonly bytes: number;
+      /** Milliseconds since the epoch. */
+      readonly lastUsed?: number;
+    }[];
+    readonly freedBytes: number;
+  }>;
+}
+
 /** What the HTTP API needs. The daemon puts it together. */
 export interface Backends {
   readonly containers: ContainerBackend;
@@ -327,6 +348,7 @@ export interface Backends {
   readonly networks: NetworkBackend;
   readonly registries: RegistryBackend;
   readonly builds: BuildBackend;
+  readonly prunes: PruneBackend;
   readonly system: SystemBackend;
 }
 

@@ -21,6 +21,7 @@ import { refusedRoutes } from "./routes/refused.ts";
 import { registryRoutes } from "./routes/registry.ts";
 import { slipwayBuildRoutes } from "./routes/slipway-build.ts";
 import { slipwayImageRoutes } from "./routes/slipway-images.ts";
+import { slipwayPruneRoutes } from "./routes/slipway-prune.ts";
 import { systemRoutes } from "./routes/system.ts";
 import { volumeRoutes } from "./routes/volumes.ts";
 
@@ -75,6 +76,7 @@ function createRouter(backends: Backends): Router {
     buildRoutes(backends),
     slipwayBuildRoutes(backends),
     slipwayImageRoutes(backends),
+    slipwayPruneRoutes(backends),
     refusedRoutes(),
   ]);
 }

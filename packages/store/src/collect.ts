@@ -1,6 +1,6 @@
 import type { Database } from "bun:sqlite";
 import { type ChainId, type Digest, formatReference, type ImageId } from "@slipway/oci";
-import type { CollectionReport, Root, StorePaths } from "./faces.ts";
+import type { Absent, CollectionReport, Root, StorePaths } from "./faces.ts";
 import type { ImageTable } from "./image-table.ts";
 import type { Leases } from "./leases.ts";
 import { blobPath, treeHome } from "./paths.ts";
@@ -20,6 +20,8 @@ export interface CollectorOptions {
   readonly beforeSweep: () => void;
 }
 
+const NOTHING: Absent = { images: new Set(), writables: new Set(), roots: new Map() };
+
 type Kind = "blob" | "layer" | "image";
 
 /**
@@ -38,14 +40,28 @@ export class Collector {
     this.#owners.set(owner, roots);
   }
 
-  collect(plan: boolean): CollectionReport {
+  collect(): CollectionReport {
+    const { marked, removed } = this.#mark(NOTHING);
+    this.#sweep(removed);
+    return this.#report(marked, removed);
+  }
+
+  /** What would be collected if all of `absent` were gone. */
+  plan(absent: Absent = NOTHING): CollectionReport {
+    const { marked, removed } = this.#mark(absent);
+    return this.#report(marked, removed);
+  }
+
+  #mark(absent: Absent): { marked: Marks; removed: Unmarked[] } {
     const marked = new Marks();
-    this.#markRoots(marked);
-    this.#markImages(marked);
+    this.#markRoots(marked, absent);
+    this.#markImages(marked, absent);
     this.#markLayers(marked);
     this.#markArrivals(marked);
-    const removed = this.#unmarked(marked);
-    if (!plan) this.#sweep(removed);
+    return { marked, removed: this.#unmarked(marked) };
+  }
+
+  #report(marked: Marks, removed: readonly Unmarked[]): CollectionReport {
     return {
       removed: removed.map(({ kind, id, bytes }) => ({ kind, id, bytes })),
       kept: marked.report(),
@@ -53,9 +69,9 @@ export class Collector {
     };
   }
 
-  #markRoots(marked: Marks): void {
+  #markRoots(marked: Marks, absent: Absent): void {
     for (const [owner, roots] of this.#owners) {
-      for (const root of roots()) {
+      for (const root of absent.roots.get(owner) ?? roots()) {
         const id = root.kind === "blob" ? root.digest : root.kind === "layer" ? root.chainId : root.id;
         marked.add(root.kind, id, `${owner}: ${root.reason}`);
       }
@@ -66,12 +82,14 @@ export class Collector {
       for (const chainId of lease.layers) marked.add("layer", chainId, reason);
       for (const id of lease.images) marked.add("image", id, reason);
     }
-    for (const [chainId, reason] of this.#options.writables.parents()) marked.add("layer", chainId, reason);
+    for (const [chainId, reason] of this.#options.writables.parents(absent.writables))
+      marked.add("layer", chainId, reason);
   }
 
   /** Every image that has a record stays until it is removed; it may have no name and still be used by its ID. */
-  #markImages(marked: Marks): void {
+  #markImages(marked: Marks, absent: Absent): void {
     for (const image of this.#options.images.all()) {
+      if (absent.images.has(image.id)) continue;
       const names = this.#options.images.names(image.id).map(formatReference);
       marked.add("image", image.id, names.length > 0 ? `named ${names.join(", ")}` : "an image without a name");
       const reason = `image ${image.id}`;

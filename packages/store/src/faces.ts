@@ -43,7 +43,7 @@ export interface Store {
   /** Tells the collector what else is in use; called inside each collection. */
   addRoots(owner: string, roots: () => Iterable<Root>): void;
   /** Mark and sweep. Online; removes nothing that is leased, named or a root. `plan` only reports. */
-  collect(options?: { readonly plan?: boolean; readonly signal?: AbortSignal }): Promise<CollectionReport>;
+  collect(options?: CollectOptions): Promise<CollectionReport>;
   usage(): StoreUsage;
   /** Waits until everything that has been stored so far would survive a power cut. Nothing else needs to wait for it. */
   sync(): Promise<void>;
@@ -71,6 +71,19 @@ export type Root =
   | { readonly kind: "blob"; readonly digest: Digest; readonly reason: string }
   | { readonly kind: "layer"; readonly chainId: ChainId; readonly reason: string }
   | { readonly kind: "image"; readonly id: ImageId; readonly reason: string };
+
+export type CollectOptions =
+  | { readonly plan?: false; readonly signal?: AbortSignal }
+  | { readonly plan: true; readonly without?: Absent; readonly signal?: AbortSignal };
+
+/** What a plan takes as gone already. */
+export interface Absent {
+  readonly images: ReadonlySet<ImageId>;
+  /** IDs of writables. */
+  readonly writables: ReadonlySet<string>;
+  /** What these owners would hold, in place of what they hold. */
+  readonly roots: ReadonlyMap<string, readonly Root[]>;
+}
 
 export interface CollectionReport {
   readonly removed: readonly {

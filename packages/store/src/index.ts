@@ -1,11 +1,13 @@
 /** Blobs, layers, images and their names: everything that must survive a crash, with leases and collection. It runs nothing. */
 export type {
+  Absent,
   ArrivalStore,
   ArrivingLayer,
   BlobInfo,
   BlobStore,
   BlobWriter,
   CollectionReport,
+  CollectOptions,
   CommitOptions,
   FileContent,
   FromEntriesOptions,

@@ -12,6 +12,7 @@ import { DataLock } from "./data-lock.ts";
 import { DiskSync } from "./disk-sync.ts";
 import type {
   CollectionReport,
+  CollectOptions,
   Image,
   LoadedImage,
   LoadOptions,
@@ -175,9 +176,9 @@ class OpenedStore implements Store {
     this.#collector.addRoots(owner, roots);
   }
 
-  async collect(options: { readonly plan?: boolean; readonly signal?: AbortSignal } = {}): Promise<CollectionReport> {
+  async collect(options: CollectOptions = {}): Promise<CollectionReport> {
     options.signal?.throwIfAborted();
-    return this.#collector.collect(options.plan === true);
+    return options.plan === true ? this.#collector.plan(options.without) : this.#collector.collect();
   }
 
   usage(): StoreUsage {

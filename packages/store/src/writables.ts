@@ -50,8 +50,8 @@ export class Writables {
   }
 
   /** The layers that writables stand on, with the reason for the collector. */
-  *parents(): Generator<readonly [ChainId, string]> {
-    for (const { id, parent } of this.rows()) if (parent !== null) yield [parent, `writable ${id}`];
+  *parents(without: ReadonlySet<string> = new Set()): Generator<readonly [ChainId, string]> {
+    for (const { id, parent } of this.rows()) if (parent !== null && !without.has(id)) yield [parent, `writable ${id}`];
     for (const [id, parent] of this.#temporary) if (parent !== undefined) yield [parent, `writable ${id}`];
   }
 

@@ -90,14 +90,22 @@ export class NetworkService {
   }
 
   /** Removes the networks that nothing runs on; the answer is their names. */
-  async prune(filters: Filters): Promise<{ readonly removed: readonly string[] }> {
+  /** What `prune` would remove now. */
+  prunable(filters: Filters): NetworkInfo[] {
+    return this.#context.networks.unused(this.#asked(filters));
+  }
+
+  #asked(filters: Filters): (network: NetworkInfo) => boolean {
     checkFilters(filters, PRUNE_FILTERS);
-    const { networks, cleanups, events, now } = this.#context;
-    const until = untilFilter(filters, now());
+    const until = untilFilter(filters, this.#context.now());
+    return ({ created, labels }) => (until === undefined || created < until) && labelsMatch(filters, labels);
+  }
+
+  async prune(filters: Filters): Promise<{ readonly removed: readonly string[] }> {
+    const { networks, cleanups, events } = this.#context;
+    const asked = this.#asked(filters);
     await cleanups.idle();
-    const removed = await networks.prune(
-      (network) => (until === undefined || network.created < until) && labelsMatch(filters, network.labels),
-    );
+    const removed = await networks.prune(asked);
     for (const network of removed) publishNetworkEvent(this.#context, network, "destroy");
     events.publish({ type: "network", action: "prune", id: "", attributes: { reclaimed: "0" } });
     return { removed: removed.map(({ name }) => name) };

@@ -49,6 +49,7 @@ export async function openFixture(options: FixtureOptions): Promise<Fixture> {
     version: { version: "0", gitCommit: "", buildTime: "" },
     runtime: { name: "runc", path: "/usr/sbin/runc", version: "1" },
     cacheUsage: async () => [],
+    planCache: () => ({ items: [], ownBytes: 0, owner: "build cache", roots: [] }),
   });
   const events: EngineEvent[] = [];
   engine.events.subscribe((event) => events.push(event));

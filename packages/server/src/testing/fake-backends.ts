@@ -25,6 +25,7 @@ export function fakeBackends(
     networks: part("networks", given.networks),
     registries: part("registries", given.registries),
     builds: part("builds", given.builds),
+    prunes: part("prunes", given.prunes),
     system: part("system", given.system, {
       version: () => ({ version: "0.1.0", gitCommit: "abc", buildTime: "2026-01-01T00:00:00Z" }),
       info: async () => someInfo,

@@ -2,8 +2,8 @@ import { humanSize } from "@slipway/base";
 import { ExitError } from "../../errors.ts";
 import { type Command, command, NO_ARGUMENTS } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
-import { confirm } from "../../output/confirm.ts";
-import { type PruneKind, pruneKind } from "./prune-steps.ts";
+import { confirmPlan, dryRun } from "./prune-plan.ts";
+import { type PruneKind, pruneKind, stepOf } from "./prune-steps.ts";
 
 const SURE = "Are you sure you want to continue?";
 
@@ -26,6 +26,7 @@ export function pruneCommand(kind: PruneKind): Command {
     flags: {
       filter: flag.filter("Only what matches (until=24h, label=name=value)"),
       force: flag.bool("Do not ask", { short: "f" }),
+      "dry-run": flag.bool("Show what would be removed, and remove nothing"),
       ...(hasAll ? { all: flag.bool(allHelp(kind), { short: "a" }) } : {}),
       ...(kind === "builder" ? { "keep-storage": flag.bytes("Keep this much of the cache", { hidden: true }) } : {}),
     },
@@ -39,8 +40,10 @@ export function pruneCommand(kind: PruneKind): Command {
       }
       const all = "all" in flags && flags.all === true;
       const { stdout } = session.io;
-      if (!flags.force && !(await confirm(WARNINGS[kind](all), session.io))) return 0;
       const client = await session.client();
+      const steps = [stepOf(kind, { all, filters: flags.filter })];
+      if (flags["dry-run"]) return await dryRun(client, steps, session.io);
+      if (!flags.force && !(await confirmPlan(client, { steps, question: WARNINGS[kind](all) }, session.io))) return 0;
       const { text, freed } = await pruneKind(client, kind, { all, filters: flags.filter });
       if (text !== "") stdout.write(`${text}\n`);
       if (kind !== "network") stdout.write(`Total reclaimed space: ${humanSize(freed, 4)}\n`);

@@ -19,6 +19,24 @@ export interface PruneOutcome {
 
 export type PruneKind = "container" | "network" | "volume" | "image" | "builder";
 
+/** A prune call as our own engine takes it for a plan. */
+export interface PruneStep {
+  readonly Kind: PruneKind;
+  readonly All: boolean;
+  readonly Filters: Filters;
+}
+
+/** The call that `pruneKind` makes. */
+export function stepOf(kind: PruneKind, { all, filters }: PruneOptions): PruneStep {
+  const Filters =
+    kind === "volume" && all
+      ? { ...filters, all: ["true"] }
+      : kind === "image"
+        ? { ...filters, dangling: [String(!all)] }
+        : filters;
+  return { Kind: kind, All: all, Filters };
+}
+
 /** Removes what is not used of one kind. */
 export async function pruneKind(
   client: EngineClient,
@@ -39,16 +57,16 @@ export async function pruneKind(
         (report) => report.NetworksDeleted,
       );
     case "volume": {
-      const asked = all ? { ...filters, all: ["true"] } : filters;
+      const { Filters } = stepOf(kind, { all, filters });
       return outcome(
-        await post(client, "/volumes/prune", asked),
+        await post(client, "/volumes/prune", Filters),
         "Deleted Volumes:",
         (report) => report.VolumesDeleted,
       );
     }
     case "image": {
-      const asked = { ...filters, dangling: [String(!all)] };
-      return outcome(await post(client, "/images/prune", asked), "Deleted Images:", (report) =>
+      const { Filters } = stepOf(kind, { all, filters });
+      return outcome(await post(client, "/images/prune", Filters), "Deleted Images:", (report) =>
         report.ImagesDeleted?.map((item) => imageLine(item)),
       );
     }

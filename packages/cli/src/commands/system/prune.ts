@@ -2,8 +2,8 @@ import { humanSize } from "@slipway/base";
 import { ApiError, ExitError } from "../../errors.ts";
 import { command, NO_ARGUMENTS } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
-import { confirm } from "../../output/confirm.ts";
-import { type PruneKind, type PruneOutcome, pruneKind } from "./prune-steps.ts";
+import { confirmPlan, dryRun } from "./prune-plan.ts";
+import { type PruneKind, type PruneOutcome, pruneKind, stepOf } from "./prune-steps.ts";
 
 export const prune = command({
   usage: "[OPTIONS]",
@@ -12,6 +12,7 @@ export const prune = command({
     all: flag.bool("Remove all images that no container uses, not only those without a name", { short: "a" }),
     filter: flag.filter("Only what matches (until=24h, label=name=value)"),
     force: flag.bool("Do not ask", { short: "f" }),
+    "dry-run": flag.bool("Show what would be removed, and remove nothing"),
     volumes: flag.bool("Remove anonymous volumes too"),
   },
   async run({ flags, session }) {
@@ -19,7 +20,6 @@ export const prune = command({
       throw new ExitError(1, 'ERROR: The "until" filter is not supported with "--volumes"');
     }
     const { stdout } = session.io;
-    if (!flags.force && !(await confirm(question(flags), session.io))) return 0;
     const client = await session.client();
     const kinds: PruneKind[] = [
       "container",
@@ -28,11 +28,14 @@ export const prune = command({
       "image",
       "builder",
     ];
+    // With --all volumes that have a name stay.
+    const optionsOf = (kind: PruneKind) => ({ all: flags.all && kind !== "volume", filters: flags.filter });
+    const steps = kinds.map((kind) => stepOf(kind, optionsOf(kind)));
+    if (flags["dry-run"]) return await dryRun(client, steps, session.io);
+    if (!flags.force && !(await confirmPlan(client, { steps, question: question(flags) }, session.io))) return 0;
     let freed = 0;
     for (const kind of kinds) {
-      // With --all volumes that have a name stay.
-      const all = flags.all && kind !== "volume";
-      const outcome = await pruneKind(client, kind, { all, filters: flags.filter }).catch(nothingIfMissing);
+      const outcome = await pruneKind(client, kind, optionsOf(kind)).catch(nothingIfMissing);
       freed += outcome.freed;
       if (outcome.text !== "") stdout.write(`${outcome.text}\n`);
     }

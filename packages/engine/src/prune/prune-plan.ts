@@ -1,0 +1,170 @@
+import { familiarReference, type ImageId } from "@slipway/oci";
+import type { Image, Root } from "@slipway/store";
+import type { ContainerContext } from "../container-context.ts";
+import type { ContainerEntry } from "../container-index.ts";
+import { directorySize } from "../directory-size.ts";
+import type { Filters } from "../filters.ts";
+import { createdAt } from "../image-list.ts";
+import type { ImageDependencies } from "../image-service.ts";
+import type { NetworkService } from "../networks/network-service.ts";
+import { sharedBytes } from "../shared-layers.ts";
+import { statusText } from "../status-text.ts";
+import type { VolumeService } from "../volume-service.ts";
+import { prunableContainers, prunableImages } from "./prunable.ts";
+
+/** One prune call that somebody means to make. */
+export type PruneStep =
+  | { readonly kind: "container" | "network" | "volume" | "image"; readonly filters: Filters }
+  | { readonly kind: "builder"; readonly all: boolean; readonly filters: Filters };
+
+export interface PrunedItem {
+  readonly kind: PruneStep["kind"];
+  /** What the prune call would answer: an ID; of volumes and networks the name. */
+  readonly id: string;
+  readonly name: string;
+  /** `Exited (0) 2 hours ago`, a driver, a build step. */
+  readonly detail: string;
+  /** Bytes that nothing else has. */
+  readonly bytes: number;
+  /** Milliseconds since the epoch. */
+  readonly lastUsed?: number;
+}
+
+export interface PrunePlan {
+  readonly items: readonly PrunedItem[];
+  /** What all of it frees: more than the sum where several share what nobody else has. */
+  readonly freedBytes: number;
+}
+
+/** The build cache's part; the engine knows nothing of builds. */
+export interface CachePlan {
+  readonly items: readonly {
+    readonly id: string;
+    readonly description: string;
+    readonly bytes: number;
+    readonly lastUsed: number;
+  }[];
+  /** Bytes beside the layers: cache mounts. */
+  readonly ownBytes: number;
+  /** What the records that stay hold, and whose roots these are. */
+  readonly owner: string;
+  readonly roots: readonly Root[];
+}
+
+export interface PrunePlannerParts {
+  readonly context: ContainerContext;
+  readonly images: ImageDependencies;
+  readonly volumes: VolumeService;
+  readonly networks: NetworkService;
+  readonly planCache: (options: { readonly all: boolean; readonly filters: Filters }) => CachePlan;
+}
+
+/** What a plan takes as gone already, step by step. */
+interface Gone {
+  readonly containers: Map<string, ContainerEntry>;
+  readonly images: Map<ImageId, Image>;
+  cache: CachePlan | undefined;
+}
+
+/**
+ * Tells what prune calls would remove, in the order in which they would be made: what a container needs goes with it when
+ * the containers are pruned first. Nothing is changed.
+ */
+export class PrunePlanner {
+  readonly #parts: PrunePlannerParts;
+
+  constructor(parts: PrunePlannerParts) {
+    this.#parts = parts;
+  }
+
+  /** Throws what the calls would: `invalid` for unknown filters. */
+  async plan(steps: readonly PruneStep[]): Promise<PrunePlan> {
+    const gone: Gone = { containers: new Map(), images: new Map(), cache: undefined };
+    const items: PrunedItem[] = [];
+    for (const step of steps) items.push(...(await this.#step(step, gone)));
+    const own = items.reduce(
+      (sum, { kind, bytes }) => sum + (kind === "container" || kind === "volume" ? bytes : 0),
+      0,
+    );
+    const collects = steps.some(({ kind }) => kind === "image" || kind === "builder");
+    const stored = collects ? await this.#collected(gone) : 0;
+    return { items, freedBytes: own + stored + (gone.cache?.ownBytes ?? 0) };
+  }
+
+  async #step(step: PruneStep, gone: Gone): Promise<PrunedItem[]> {
+    switch (step.kind) {
+      case "container":
+        return this.#containers(step.filters, gone);
+      case "network":
+        return this.#parts.networks
+          .prunable(step.filters)
+          .map(({ name, driver }) => ({ kind: "network", id: name, name, detail: driver, bytes: 0 }));
+      case "volume":
+        return this.#volumes(step.filters, gone);
+      case "image":
+        return this.#images(step.filters, gone);
+      case "builder": {
+        gone.cache = this.#parts.planCache(step);
+        return gone.cache.items.map(({ id, description, bytes, lastUsed }) => ({
+          ...{ kind: "builder" as const, id, name: id, detail: description, bytes, lastUsed },
+        }));
+      }
+    }
+  }
+
+  #containers(filters: Filters, gone: Gone): Promise<PrunedItem[]> {
+    const { context } = this.#parts;
+    const chosen = prunableContainers(context, filters);
+    for (const entry of chosen) gone.containers.set(entry.id, entry);
+    return Promise.all(
+      chosen.map(async (entry): Promise<PrunedItem> => {
+        const upper = context.store.layers.writable(entry.definition.writableId)?.upper;
+        return {
+          ...{ kind: "container", id: entry.id, name: entry.name },
+          detail: statusText(entry.state, context.now()),
+          bytes: upper === undefined ? 0 : await directorySize(upper),
+          lastUsed: entry.state.finishedAt ?? entry.state.startedAt ?? entry.definition.created,
+        };
+      }),
+    );
+  }
+
+  async #volumes(filters: Filters, gone: Gone): Promise<PrunedItem[]> {
+    const chosen = this.#parts.volumes.prunable(filters, gone.containers);
+    return Promise.all(
+      chosen.map(async (volume): Promise<PrunedItem> => {
+        const { name, created } = volume;
+        const bytes = await this.#parts.volumes.bytesOf(volume);
+        return { kind: "volume", id: name, name, detail: volume.driver, bytes, lastUsed: created };
+      }),
+    );
+  }
+
+  #images(filters: Filters, gone: Gone): PrunedItem[] {
+    const { images } = this.#parts;
+    const chosen = prunableImages(images, filters, new Set(gone.containers.keys()));
+    for (const image of chosen) gone.images.set(image.id, image);
+    const shared = sharedBytes(images.store, images.store.images.list());
+    return chosen.map((image) => ({
+      ...{ kind: "image", id: image.id, detail: "" },
+      name: image.names.map(familiarReference).join(", ") || "<none>",
+      bytes: Math.max(image.size - shared(image), 0),
+      lastUsed: createdAt(image),
+    }));
+  }
+
+  /** Bytes of layers and blobs that nothing would hold any more. */
+  async #collected(gone: Gone): Promise<number> {
+    const { store } = this.#parts.context;
+    const roots = gone.cache === undefined ? [] : [[gone.cache.owner, gone.cache.roots] as const];
+    const report = await store.collect({
+      plan: true,
+      without: {
+        images: new Set(gone.images.keys()),
+        writables: new Set([...gone.containers.values()].map(({ definition }) => definition.writableId)),
+        roots: new Map(roots),
+      },
+    });
+    return report.freedBytes;
+  }
+}
