@@ -44,6 +44,8 @@ export class ContainerIndex {
   readonly #table: ContainerTable;
   readonly #byId = new Map<string, Mutable<ContainerEntry>>();
   readonly #byName = new Map<string, string>();
+  /** Those that are linked to others. */
+  readonly #linked = new Set<string>();
   readonly #exitWaiters = new Map<string, Set<(state: ContainerState) => void>>();
   readonly #removalWaiters = new Map<string, Set<(state: ContainerState) => void>>();
 
@@ -69,6 +71,7 @@ export class ContainerIndex {
     };
     this.#byId.set(id, entry);
     this.#byName.set(row.name, id);
+    if (row.definition.links !== undefined) this.#linked.add(id);
     return entry;
   }
 
@@ -94,6 +97,14 @@ export class ContainerIndex {
 
   all(): ContainerEntry[] {
     return [...this.#byId.values()];
+  }
+
+  /** `/web/database` for each container that is linked to this one. */
+  linkNames(id: string): string[] {
+    const linked = [...this.#linked].flatMap((each) => this.#byId.get(each) ?? []);
+    return linked.flatMap(({ name, definition }) =>
+      Object.entries(definition.links ?? {}).flatMap(([alias, to]) => (to === id ? [`/${name}/${alias}`] : [])),
+    );
   }
 
   /** By ID, name or unique beginning of an ID. Throws `not-found`, or `invalid` when several begin so. */
@@ -163,6 +174,7 @@ export class ContainerIndex {
     this.#byId.delete(entry.id);
     // By now the name may be another's.
     if (this.#byName.get(entry.name) === entry.id) this.#byName.delete(entry.name);
+    this.#linked.delete(entry.id);
     this.#wake(this.#exitWaiters, entry.id, last);
     this.#wake(this.#removalWaiters, entry.id, last);
   }

@@ -49,7 +49,8 @@ export function viewOf(context: ViewContext, entry: ContainerEntry): Container {
     args: definition.args,
     mounts: definition.mounts.filter((mount) => mount.hidden !== true).map(publicMount),
     endpoints: endpointsOf(context, entry),
-    namespacePath: entry.namespacePath ?? "",
+    namespacePath: files ? (entry.namespacePath ?? "") : "",
+    linkNames: context.index.linkNames(id),
     ports: publishes
       ? portTable(
           exposedPorts(config, hostConfig),

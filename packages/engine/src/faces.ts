@@ -263,6 +263,8 @@ export interface Container {
   readonly id: string;
   /** Without the leading slash. */
   readonly name: string;
+  /** What linked containers call it: `/web/database`. */
+  readonly linkNames: readonly string[];
   readonly created: number;
   readonly imageId: ImageId;
   readonly config: ContainerConfig;

@@ -25,7 +25,7 @@ export async function joinNetwork(
   checkMayChange(entry);
   const mode = parseNetworkMode(entry.definition.hostConfig.NetworkMode ?? "");
   if (mode.kind !== "network") throw refusal(mode.kind);
-  if (network.driver !== "bridge") throw refusal(network.name === "none" ? "none" : "host");
+  if (network.driver !== "bridge") throw refusal(network.name === "none" ? "none" : "container");
   checkSettings(network.name, settings);
   const before = entry.definition.attachments;
   if (!isAlive(entry.state.status)) {
@@ -67,7 +67,7 @@ export async function leaveNetwork(
   if (mode.kind === "host" || network.driver === "host") throw refusal("host");
   const before = entry.definition.attachments;
   if (before[network.name] === undefined) {
-    throw new SlipwayError("forbidden", `container ${entry.id} is not connected to the network ${network.name}`);
+    throw new SlipwayError("forbidden", `container ${entry.id} is not connected to network ${network.name}`);
   }
   attach(context, entry, without(before, network.name));
   if (!isAlive(entry.state.status)) return;

@@ -1,6 +1,7 @@
 import { shortId } from "@slipway/base";
 import type { Endpoint, Networks } from "@slipway/network";
 import type { ContainerEntry } from "../container-index.ts";
+import { isAlive } from "../container-life.ts";
 import type { ContainerEndpoint, EndpointSettings } from "../faces.ts";
 import { parseNetworkMode } from "../network-mode.ts";
 import { namesOn } from "./attachments.ts";
@@ -13,12 +14,15 @@ export function endpointsOf(
   const { attachments, hostConfig } = entry.definition;
   const mode = parseNetworkMode(hostConfig.NetworkMode ?? "");
   if (mode.kind === "container") return [];
+  // After the end its network is released while nobody waits: it has none from the moment that it ended.
+  const endpoints = isAlive(entry.state.status) ? entry.endpoints : [];
+  const wasStarted = entry.state.startedAt !== undefined;
   const all = mode.kind === "network" ? Object.entries(attachments) : [[mode.kind, {}] as const];
   return all.map(([name, settings]) => {
-    const live = entry.endpoints.find(({ networkName }) => networkName === name);
+    const live = endpoints.find(({ networkName }) => networkName === name);
     return {
       networkName: name,
-      networkId: live?.networkId ?? context.networks.find(name)?.id ?? "",
+      networkId: live?.networkId ?? (wasStarted ? (context.networks.find(name)?.id ?? "") : ""),
       ...facts(live, settings),
       settings,
       dnsNames: mode.kind === "network" && name !== "bridge" ? dnsNames(entry, settings) : [],

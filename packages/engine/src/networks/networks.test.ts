@@ -122,7 +122,7 @@ describe("a container on networks of the user's own", () => {
     expect(await inside(lone, "cat", "/etc/hosts")).not.toContain(`${address}\t`);
     expect(await inside(lone, "cat", "/etc/resolv.conf")).not.toContain("127.0.0.11");
     expect(await reaches(web, "late")).toBe(false);
-    expect(await failure(networks.disconnect("one", "lone"))).toContain("is not connected to the network one");
+    expect(await failure(networks.disconnect("one", "lone"))).toContain("is not connected to network one");
     expect(actions(since)).toEqual(["connect one", "disconnect one"]);
   });
 
@@ -136,6 +136,7 @@ describe("a container on networks of the user's own", () => {
     await containers.start(id);
     expect((await endpoint(id, "one"))?.address).not.toBe("");
     await containers.stop(id, { timeout: 0 });
+    expect(await endpoint(id, "one")).toMatchObject({ address: "", endpointId: "" });
     await networks.disconnect("one", id);
     await containers.start(id);
     expect(await inside(id, "ls", "/sys/class/net")).toBe("lo\n");
@@ -204,6 +205,7 @@ describe("links on the default network", () => {
       expect(environment).toContain(line);
     }
     expect((await inspect(web)).hostConfig.Links).toEqual(["/db:/web/my-db"]);
+    expect((await inspect(db)).linkNames).toEqual(["/web/my-db"]);
     await containers.stop(db, { timeout: 0 });
     await fixture.engine.idle();
     await up({ name: "thief" });

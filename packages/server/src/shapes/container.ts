@@ -11,7 +11,7 @@ export function containerSummary(item: ContainerListItem, version: ApiVersion): 
   const { container } = item;
   return {
     Id: container.id,
-    Names: [`/${container.name}`],
+    Names: [`/${container.name}`, ...container.linkNames],
     Image: item.imageName,
     ImageID: container.imageId,
     Command: commandLine(container),

@@ -7,9 +7,10 @@ type Document = Record<string, unknown>;
 /** `NetworkSettings` of a container. Up to 1.51 there are fields that tell of the default network alone. */
 export function networkSettings(container: Container, version: ApiVersion): Document {
   const first = container.endpoints.find(({ networkName }) => networkName === "bridge");
-  const running = container.state.pid > 0;
+  const isHosts = container.hostConfig.NetworkMode === "host";
+  const hasOwn = container.state.pid > 0 && (container.namespacePath !== "" || isHosts);
   const lasting = {
-    SandboxID: running ? container.id : "",
+    SandboxID: hasOwn ? container.id : "",
     SandboxKey: container.namespacePath,
     Ports: container.ports,
     Networks: endpointDocuments(container, version),

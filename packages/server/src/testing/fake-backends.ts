@@ -72,6 +72,7 @@ export function someContainer(change: Partial<Container> = {}): ContainerListIte
   const container: Container = {
     id: "c".repeat(64),
     name: "web",
+    linkNames: [],
     created: 1_700_000_000_000,
     imageId: `sha256:${"a".repeat(64)}` as Digest as ImageId,
     config: { Image: "busybox" },
