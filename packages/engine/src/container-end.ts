@@ -8,6 +8,7 @@ import { isAlive, next } from "./container-life.ts";
 import { publishNetworkEvent } from "./networks/network-events.ts";
 import { readRestartPolicy, restartDelay, restartsAfter } from "./restart-policy.ts";
 import { releaseMounts } from "./runtime-mounts.ts";
+import { announceUnmounts } from "./volume-events.ts";
 
 /**
  * Undoes a start: what runtime and supervisor keep, network, mount, bundle. Again does nothing. It never fails: what is
@@ -26,6 +27,7 @@ export async function tearDown(context: ContainerContext, entry: ContainerEntry)
     attempt("deleting the runtime state", () => context.supervisor.delete(entry.id)),
   ]);
   announceNetworks(context, entry, "disconnect");
+  announceUnmounts(context, entry);
   entry.endpoints = [];
   entry.namespacePath = undefined;
   await attempt("releasing the mounts", () => releaseMounts(context, entry));

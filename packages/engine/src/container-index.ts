@@ -26,6 +26,8 @@ export interface ContainerEntry {
   starting: Promise<void> | undefined;
   /** The next start of the restart policy. */
   restart: { readonly delay: number; readonly cancel: () => void } | undefined;
+  /** Listeners know that its volumes are mounted. */
+  volumesAnnounced: boolean;
   /** It is being restarted: it does not remove itself now. */
   stays: boolean;
   /** It is being ended because its health check failed. */
@@ -65,6 +67,7 @@ export class ContainerIndex {
       execIds: new Set(),
       starting: undefined,
       restart: undefined,
+      volumesAnnounced: isAlive(row.state.status),
       stays: false,
       unhealthy: false,
       teardown: Promise.resolve(),

@@ -304,9 +304,11 @@ export class ContainerService {
     publishContainerEvent(this.#context, entry, "resize", attributes);
   }
 
-  top(nameOrId: string, psArgs: string): Promise<ProcessTable> {
+  async top(nameOrId: string, psArgs: string): Promise<ProcessTable> {
     const entry = this.#running(nameOrId);
-    return processTable(containerProcesses(entry.definition), psArgs);
+    const table = await processTable(containerProcesses(entry.definition), psArgs);
+    publishContainerEvent(this.#context, entry, "top");
+    return table;
   }
 
   /** What it uses now, then each second until it is gone; one that does not run has no usage. */

@@ -15,6 +15,7 @@ import { parseNetworkMode } from "./network-mode.ts";
 import { type Connection, connectContainer } from "./networks/container-connection.ts";
 import { linkedEnvironment, linkedHosts, tellLinkers } from "./networks/default-links.ts";
 import { prepareMounts } from "./runtime-mounts.ts";
+import { announceMounts } from "./volume-events.ts";
 
 /** A start that fails for a reason without an exit code of its own, as Docker counts it. */
 const START_FAILED = 128;
@@ -40,6 +41,7 @@ export async function startContainer(
       context.index.apply(entry, event, { manuallyStopped: false });
     });
     tellLinkers(context, entry);
+    announceMounts(context, entry);
     announceNetworks(context, entry, "connect");
     publishContainerEvent(context, entry, "start");
   } catch (error) {

@@ -36,7 +36,7 @@ function truth(name: string, value: string): boolean {
 }
 
 function invalidValue(name: string, values: readonly string[]): SlipwayError {
-  return new SlipwayError("invalid", `invalid value for filter '${name}': ${values.join(", ")}`, {
+  return new SlipwayError("invalid", `invalid filter '${name}=[${values.join(" ")}]'`, {
     hint: "Write true or false.",
   });
 }

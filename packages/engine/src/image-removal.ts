@@ -109,7 +109,12 @@ async function removeById(
 function untag(context: RemovalContext, image: Image, name: Reference): RemovedItem {
   const text = familiarReference(name);
   context.store.images.untag(name);
-  context.events.publish({ type: "image", action: "untag", id: image.id, attributes: { name: text } });
+  context.events.publish({
+    type: "image",
+    action: "untag",
+    id: image.id,
+    attributes: { ...image.config.config.Labels, name: text },
+  });
   return { untagged: text };
 }
 

@@ -117,7 +117,7 @@ export class ImageService {
       throw new SlipwayError("invalid", "refusing to create a tag with a digest reference");
     }
     store.images.tag(image.id, name);
-    const attributes = { name: familiarReference(name) };
+    const attributes = { ...image.config.config.Labels, name: familiarReference(name) };
     events.publish({ type: "image", action: "tag", id: image.id, attributes });
   }
 

@@ -16,7 +16,7 @@ export function buildRoutes({ builds }: Backends): RouteTable {
       const id = call.query.string("id");
       if (id === undefined) throw new SlipwayError("invalid", "build ID not provided");
       running.get(id)?.abort();
-      return empty(204);
+      return empty(200);
     },
     "POST /build/prune": async (call) => {
       const space = pruneSpace(call);

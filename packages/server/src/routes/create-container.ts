@@ -11,7 +11,7 @@ export function readCreateContainer(
   reader: JsonReader,
   options: { readonly name?: string | undefined; readonly platform?: string | undefined },
 ): CreateContainer {
-  if (reader.optional() === undefined) {
+  if (reader.optional() === undefined || reader.keys().length === 0) {
     throw new SlipwayError("invalid", "config cannot be empty in order to create a container");
   }
   return {

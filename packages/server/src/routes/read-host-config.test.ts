@@ -112,7 +112,7 @@ test("every field of the API reaches the engine as it was sent, and inspect show
   for (const [name, value] of Object.entries(FIELDS)) {
     const read = readHostConfig(new JsonReader({ [name]: value }, "HostConfig"));
     expect({ [name]: (read as Record<string, unknown>)[name] }).toEqual({ [name]: value });
-    expect(hostConfigDocument(read)[name]).toEqual(value);
+    expect(hostConfigDocument(read, 55)[name]).toEqual(value);
   }
 });
 

@@ -20,8 +20,8 @@ function swarmRoutes(): RouteTable {
   const refuse = refuseWith(NOT_A_MANAGER);
   const routes: Record<string, Handler> = {};
   for (const path of ["/swarm", "/swarm/unlockkey"]) routes[`GET ${path}`] = refuse;
-  for (const verb of ["init", "join", "update"]) routes[`POST /swarm/${verb}`] = refuse;
-  for (const verb of ["leave", "unlock"]) routes[`POST /swarm/${verb}`] = refuseWith(NOT_PART);
+  for (const verb of ["init", "join", "update", "unlock"]) routes[`POST /swarm/${verb}`] = refuse;
+  routes["POST /swarm/leave"] = refuseWith(NOT_PART);
   // Only cluster volumes can be changed, and these need a swarm.
   routes["PUT /volumes/{name}"] = refuse;
   for (const kind of ["nodes", "services", "tasks", "secrets", "configs"]) {

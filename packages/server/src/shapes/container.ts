@@ -50,7 +50,7 @@ export function containerDocument(item: ContainerListItem, version: ApiVersion):
     ProcessLabel: "",
     AppArmorProfile: "",
     ExecIDs: container.execIds.length === 0 ? null : container.execIds,
-    HostConfig: hostConfigDocument(container.hostConfig),
+    HostConfig: hostConfigDocument(container.hostConfig, version),
     GraphDriver: {
       Data: { LowerDir: layers.lower, MergedDir: layers.merged, UpperDir: layers.upper, WorkDir: layers.work },
       Name: "overlay2",

@@ -32,7 +32,7 @@ function listDocument(usage: Usage, { version, wants }: UsageOptions): Document 
     Volumes: wants("volume") ? items.volumes() : null,
     BuildCache: wants("build-cache") ? items.cache() : null,
     // Of a builder that was an experiment once.
-    ...(version >= 31 && version < 42 && { BuilderSize: 0 }),
+    ...(version < 42 && { BuilderSize: 0 }),
   };
 }
 

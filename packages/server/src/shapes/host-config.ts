@@ -1,4 +1,5 @@
 import { DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS } from "@slipway/runtime";
+import type { ApiVersion } from "../api-version.ts";
 import type { HostConfig } from "../backend.ts";
 
 /** Docker's values for what a container did not ask for. Inspect shows all fields, and scripts rely on them. */
@@ -57,7 +58,7 @@ const DEFAULTS = {
   MemoryReservation: 0,
   MemorySwap: 0,
   MemorySwappiness: null,
-  OomKillDisable: null,
+  OomKillDisable: false,
   PidsLimit: null,
   Ulimits: [],
   CpuCount: 0,
@@ -68,7 +69,9 @@ const DEFAULTS = {
   ReadonlyPaths: DEFAULT_READONLY_PATHS,
 } as const;
 
-export function hostConfigDocument(config: HostConfig): Record<string, unknown> {
+export function hostConfigDocument(config: HostConfig, version: ApiVersion): Record<string, unknown> {
   const unmasked = config.Privileged === true ? { MaskedPaths: null, ReadonlyPaths: null } : {};
-  return { ...DEFAULTS, ...unmasked, ...config };
+  // Limits of kernel memory, which cgroups have no more.
+  const kernelMemory = version < 42 ? { KernelMemory: 0, KernelMemoryTCP: 0 } : {};
+  return { ...DEFAULTS, ...kernelMemory, ...unmasked, ...config };
 }

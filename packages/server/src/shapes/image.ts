@@ -69,7 +69,8 @@ export function imageDocument(image: Image, version: ApiVersion, manifests?: rea
     }),
     Created: config.created ?? (version < 44 ? ZERO_TIME : undefined),
     Config: configDocument(config, version),
-    ...(version < 45 && { Container: "", ContainerConfig: null }),
+    // Of the container that a layer was committed from.
+    ...(version < 45 && { Container: "", ContainerConfig: configDocument({ ...config, config: {} }, version) }),
     Architecture: config.architecture,
     ...(config.variant !== undefined && { Variant: config.variant }),
     Os: config.os,

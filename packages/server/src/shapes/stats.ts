@@ -30,8 +30,9 @@ function pidsDocument({ pids }: Usage): Document {
   return { current: pids.current, ...(pids.limit !== undefined && { limit: pids.limit }) };
 }
 
-/** Lists that are empty are null, as Go writes them. */
+/** Docker's lists of what the kernel does not tell are null with cgroup v2, and empty with v1. */
 function blockIoDocument(usage: Usage | undefined, cgroupVersion: 1 | 2): Document {
+  const none = usage === undefined || cgroupVersion === 2 ? null : [];
   const list = (amount: "bytes" | "operations") => {
     const entries = (usage?.blockIo ?? []).map((entry) => ({
       major: entry.major,
@@ -39,17 +40,17 @@ function blockIoDocument(usage: Usage | undefined, cgroupVersion: 1 | 2): Docume
       op: cgroupVersion === 2 ? entry.op : entry.op === "read" ? "Read" : "Write",
       value: entry[amount],
     }));
-    return entries.length === 0 ? null : entries;
+    return entries.length === 0 ? none : entries;
   };
   return {
     io_service_bytes_recursive: list("bytes"),
     io_serviced_recursive: list("operations"),
-    io_queue_recursive: null,
-    io_service_time_recursive: null,
-    io_wait_time_recursive: null,
-    io_merged_recursive: null,
-    io_time_recursive: null,
-    sectors_recursive: null,
+    io_queue_recursive: none,
+    io_service_time_recursive: none,
+    io_wait_time_recursive: none,
+    io_merged_recursive: none,
+    io_time_recursive: none,
+    sectors_recursive: none,
   };
 }
 

@@ -122,12 +122,12 @@ function runtimeDocument({ runtime }: SystemInfo, apiVersion: ApiVersion): Recor
 function registryDocument(apiVersion: ApiVersion): Record<string, unknown> {
   return {
     ...(apiVersion < 49 && {
-      AllowNondistributableArtifactsCIDRs: null,
-      AllowNondistributableArtifactsHostnames: null,
+      AllowNondistributableArtifactsCIDRs: [],
+      AllowNondistributableArtifactsHostnames: [],
     }),
     InsecureRegistryCIDRs: ["127.0.0.0/8", "::1/128"],
     IndexConfigs: { "docker.io": { Name: "docker.io", Mirrors: [], Secure: true, Official: true } },
-    Mirrors: null,
+    Mirrors: [],
   };
 }
 
