@@ -249,6 +249,32 @@ describe("streams", () => {
     });
   });
 
+  test.each([
+    ['{"Tty":false}', "\x01\0\0\0\0\0\0\x05hello"],
+    ['{"Tty":true}', "hello"],
+  ])("the start of an exec with a terminal says by %p whether its output comes in frames", async (body, expected) => {
+    const session = {
+      output: (async function* () {
+        yield { stream: "stdout" as const, data: Buffer.from("hello") };
+      })(),
+      write: async () => {},
+      closeStdin: () => {},
+      detach: () => {},
+    };
+    const config = { Cmd: ["greet"], Tty: true };
+    const backends = fakeBackends({
+      containers: { inspect: async () => someContainer() },
+      execs: {
+        inspect: async (id) => ({ id, containerId: "c", running: false, pid: 0, config }),
+        start: async () => session,
+      },
+    });
+    await withServer(backends, async ({ request }) => {
+      const answer = await request("/exec/e/start", { method: "POST", body });
+      expect(Buffer.from(await answer.arrayBuffer()).toString("latin1")).toBe(expected);
+    });
+  });
+
   test("a filter that events do not have is an HTTP error", async () => {
     const events = () => {
       throw new SlipwayError("invalid", "invalid filter 'rubbish'");

@@ -58,18 +58,21 @@ async function start(call: Call, { execs, containers }: Backends): Promise<Reply
   }
   await refuseUnstartable(exec, containers);
   const tty = exec.config.Tty === true;
+  // As in Docker it is the start that says whether streams are told apart, whatever the process has: docker-py starts
+  // commands with a terminal so, and takes them from the one stream's frames.
+  const multiplexed = body.field("Tty").optionalBoolean() !== true;
   // The head goes out before the process starts: clients whose HTTP library reads ahead would lose output that comes with it.
-  return hijack(streamType(!tty, call.version), async (raw) => {
+  return hijack(streamType(multiplexed, call.version), async (raw) => {
     let session: StdioSession | undefined;
     try {
       session = await execs.start(id, { detach: false, ...present({ consoleSize }) });
     } catch (error) {
       // A program that cannot be executed: clients show these words and end with the exit code of the exec's inspection.
-      return await writeFailure(raw, errorMessage(error), tty);
+      return await writeFailure(raw, errorMessage(error), multiplexed);
     }
     if (session === undefined) return;
     await pumpStdio(raw, session, {
-      multiplexed: !tty,
+      multiplexed,
       stdin: exec.config.AttachStdin === true,
       stdout: exec.config.AttachStdout === true || tty,
       stderr: exec.config.AttachStderr === true,
@@ -90,9 +93,9 @@ async function refuseUnstartable(exec: ExecState, containers: Backends["containe
   if (status !== "running") throw new SlipwayError("conflict", `container ${container.id} is not running`);
 }
 
-async function writeFailure(raw: RawStream, message: string, tty: boolean): Promise<void> {
+async function writeFailure(raw: RawStream, message: string, multiplexed: boolean): Promise<void> {
   const line = Buffer.from(`${message}\r\n`);
-  await raw.write(tty ? line : frame("stdout", line));
+  await raw.write(multiplexed ? frame("stdout", line) : line);
 }
 
 function execDocument(exec: Awaited<ReturnType<Backends["execs"]["inspect"]>>): Record<string, unknown> {
