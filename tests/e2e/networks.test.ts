@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { BASE, Engine, run } from "./harness.ts";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { BASE, Engine, mountsBelow, run } from "./harness.ts";
 
 let engine: Engine;
 beforeAll(async () => {
@@ -288,3 +289,55 @@ test("kill -9 at random moments of connecting and disconnecting leaves what the 
     expect(await reaches("peer", "web.n1")).toBe(true);
   }
 }, 120_000);
+
+/** Processes of the engine besides its daemon, and of its containers. */
+async function killAll(pids: readonly number[]): Promise<void> {
+  for (const pid of pids) process.kill(pid, "SIGKILL");
+  const alive = (pid: number): boolean => existsSync(`/proc/${pid}`);
+  for (let attempt = 0; pids.some(alive) && attempt < 500; attempt++) await Bun.sleep(10);
+}
+
+function supervisors(): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+        return words.includes("supervisor") && words.some((word) => word.startsWith(engine.root));
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
+
+test("after a reboot networks are there again, and containers that are kept up are on them, with their ports", async () => {
+  await engine.ok("network", "create", "--subnet", "10.234.9.0/24", "own");
+  await engine.ok("network", "create", "other");
+  const kept = ["--restart", "always"];
+  await up("peer", ...kept, "--network", "own", "--ip", "10.234.9.9");
+  await up("web", ...kept, "--network", "own", "--network", "name=other,alias=x", "-p", "80");
+  const port = await engine.ok("port", "web");
+  const pids = (await engine.ok("inspect", "-f", "{{.State.Pid}}", "web", "peer")).split("\n").map(Number);
+  const bridges = (await engine.ok("network", "inspect", "-f", "{{.Id}}", "own", "other"))
+    .split("\n")
+    .map((id) => `br-${id.slice(0, 12)}`);
+  const name = '{{index .Options "com.docker.network.bridge.name"}}';
+  const table = `slipway_${await engine.ok("network", "inspect", "-f", name, "bridge")}`;
+  await engine.stopDaemon("SIGKILL");
+  await killAll([...supervisors(), ...pids]);
+  for (const mount of mountsBelow(engine.root).toReversed()) await run(["umount", "-l", mount]);
+  rmSync(engine.execRoot, { recursive: true, force: true });
+  for (const bridge of bridges) await run(["ip", "link", "delete", bridge]);
+  await run(["nft", "delete", "table", "inet", table]);
+
+  await engine.startDaemon();
+  for (const bridge of bridges) expect((await run(["ip", "link", "show", "dev", bridge])).code).toBe(0);
+  const running = async () => (await engine.ok("ps", "-q")).split("\n").filter(Boolean).length;
+  for (let attempt = 0; (await running()) < 2 && attempt < 300; attempt++) await Bun.sleep(20);
+  expect(await engine.ok("port", "web")).toBe(port);
+  expect(await reaches("web", "peer")).toBe(true);
+  expect(await reaches("web", "10.234.9.9")).toBe(true);
+  await serve("web", 80);
+  expect(await say("127.0.0.1", /:(\d+)/.exec(port)?.[1] ?? "")).toBe("web");
+}, 60_000);
