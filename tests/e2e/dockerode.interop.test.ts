@@ -8,12 +8,16 @@ import { Engine, run } from "./harness.ts";
  */
 const NAMESPACE = `slipway-dockerode-${process.pid}`;
 
-/** What cannot pass, and why. Everything else must. */
+/** What does not pass, and why. Docker 20.10.24 in a namespace like this one passes 99 tests: all that pass here, and the first. */
 const EXPECTED_FAILURES: readonly (readonly [title: RegExp, reason: string])[] = [
-  [/^#swarm /, "makes this host a swarm; there is none here"],
-  [/^#plugin #install/, "installs a plug-in from Docker Hub"],
+  [/should follow BuildKit build progress/, "the one that Docker passes: BuildKit's session is not served yet"],
+  [
+    /should build image with buildKit/,
+    "BuildKit's session; Docker 20.10 fails, too: it looks the image up by a wrong name",
+  ],
+  [/^#swarm /, "makes this host a swarm, for which Docker finds no address here; there is none with us at all"],
+  [/#install should (pull|enable|remove) a plugin/, "a plug-in from Docker Hub"],
   [/#pull |#createImage |#searchImages |#distribution /, "asks Docker Hub"],
-  [/BuildKit|buildKit/, "BuildKit's session is not served yet"],
 ];
 
 let engine: Engine;
@@ -35,9 +39,9 @@ afterAll(async () => {
   await run(["ip", "netns", "del", NAMESPACE]);
 }, 60_000);
 
-test("dockerode's own suite passes, but for what needs a swarm, Docker Hub or BuildKit's session", async () => {
+test("dockerode's own suite passes, but for what Docker does not pass without the internet either, and BuildKit's session", async () => {
   const { passed, failed } = await runDockerode(await dockerodeCheckout(), engine.socket, engine.root);
   const unexpected = [...failed].filter(([title]) => !EXPECTED_FAILURES.some(([pattern]) => pattern.test(title)));
   expect(unexpected).toEqual([]);
-  expect(passed.length).toBeGreaterThan(95);
+  expect(passed.length).toBeGreaterThanOrEqual(98);
 }, 600_000);

@@ -93,9 +93,7 @@ export function endRun(
   // One that removes itself has no state to keep: its row goes in the same step.
   const last = next(state, event);
   if (!removes) context.index.apply(entry, event);
-  if (exit.oomKilled) publishContainerEvent(context, entry, "oom");
-  const execDuration = String(Math.max(0, Math.floor(duration / 1000)));
-  publishContainerEvent(context, entry, "die", { exitCode: String(exit.exitCode), execDuration });
+  publishDeath(context, entry, exit, duration);
   entry.execIds.clear();
   if (removes) {
     removeEntry(context, entry, { volumes: true, last });
@@ -103,6 +101,18 @@ export function endRun(
   }
   cleanUp(context, entry, () => tearDown(context, entry));
   if (again) restart(entry, restartDelay(entry.restart?.delay, duration));
+}
+
+/** `duration` of the run in milliseconds. */
+export function publishDeath(
+  context: Pick<ContainerContext, "events">,
+  entry: ContainerEntry,
+  exit: ExitRecord,
+  duration: number,
+): void {
+  if (exit.oomKilled) publishContainerEvent(context, entry, "oom");
+  const execDuration = String(Math.max(0, Math.floor(duration / 1000)));
+  publishContainerEvent(context, entry, "die", { exitCode: String(exit.exitCode), execDuration });
 }
 
 /**

@@ -5,7 +5,7 @@ import { errnoOf, errorMessage, shortId } from "@slipway/base";
 import { Cgroup, cgroupsPath, type ExitRecord, type KnownExec } from "@slipway/runtime";
 import { unmountBelow } from "@slipway/sys";
 import type { ContainerContext } from "./container-context.ts";
-import { cleanUp, removeEntry, tearDown } from "./container-end.ts";
+import { cleanUp, publishDeath, removeEntry, tearDown } from "./container-end.ts";
 import { type ContainerEntry, exitEvent } from "./container-index.ts";
 import { isAlive } from "./container-life.ts";
 import { agree } from "./networks/container-endpoints.ts";
@@ -106,7 +106,14 @@ function reconcile(
   }
   if (!isAlive(status)) return;
   const seen = exit ?? { id: entry.id, exitCode: UNSEEN_EXIT, oomKilled: false, finishedAt: now() };
-  index.apply(entry, exitEvent(seen, false));
+  announceEnd(context, entry, seen);
+}
+
+/** Who reads the past of the events sees this end too. */
+function announceEnd(context: ContainerContext, entry: ContainerEntry, exit: ExitRecord): void {
+  const started = entry.state.startedAt ?? exit.finishedAt;
+  context.index.apply(entry, exitEvent(exit, false));
+  publishDeath(context, entry, exit, exit.finishedAt - started);
 }
 
 /** Whether it is paused is the kernel's to say: the engine may have fallen between the freezer and its note of it. */

@@ -1,4 +1,5 @@
 import { SlipwayError } from "@slipway/base";
+import { parseReference } from "@slipway/oci";
 import { json } from "../http/reply.ts";
 import type { Handler, RouteTable } from "../router.ts";
 
@@ -50,7 +51,11 @@ function pluginRoutes(): RouteTable {
       }
       return json(200, []);
     },
-    "GET /plugins/privileges": refuse,
+    // None are known; Docker without a way to the registry answers so too. The pull that follows is what is refused.
+    "GET /plugins/privileges": ({ query }) => {
+      parseReference(query.string("remote") ?? "");
+      return json(200, []);
+    },
     "POST /plugins/pull": refuse,
     "POST /plugins/create": refuse,
     "GET /plugins/{rest*}": none,
