@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { hostname as hostName } from "node:os";
 import { randomId, Scope, SlipwayError, shortId } from "@slipway/base";
 import { formatPlatform, hostPlatform, parsePlatform, platformMatches } from "@slipway/oci";
+import { cgroupsPath, findRuntime } from "@slipway/runtime";
 import type { Image } from "@slipway/store";
 import { commandOf, mergeConfig } from "./config-merge.ts";
 import { type ContainerContext, publishContainerEvent } from "./container-context.ts";
@@ -80,6 +81,13 @@ function check(context: ContainerContext, config: ContainerConfig, hostConfig: H
   checkHostConfig(hostConfig);
   wishedPorts(config, hostConfig);
   readSecurityOptions(hostConfig.SecurityOpt ?? []);
+  cgroupsPath("check", hostConfig.CgroupParent || undefined);
+  // One runtime runs all containers; another name must not be taken for it.
+  if (hostConfig.Runtime === "crun" && !findRuntime().endsWith("/crun")) {
+    throw new SlipwayError("invalid", "unknown or invalid runtime name: crun", {
+      hint: "runc is installed, and runs all containers of this engine.",
+    });
+  }
   for (const mode of [hostConfig.PidMode, hostConfig.IpcMode]) {
     // A container to share with must be known now; whether it runs is asked at the start.
     if (mode?.startsWith("container:")) context.index.resolve(mode.slice("container:".length));
