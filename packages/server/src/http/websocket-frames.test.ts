@@ -71,3 +71,25 @@ test("lengths of the server's frames take two, four and ten bytes", () => {
   expect(encodeFrame("binary", Buffer.alloc(126)).length).toBe(130);
   expect(encodeFrame("text", Buffer.alloc(65_536)).length).toBe(65_546);
 });
+
+test("random bytes end in data or in a close code, never in anything else", () => {
+  // A small generator of its own, so that a failure can be had again.
+  let seed = 1;
+  const random = (below: number) => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
+    return seed % below;
+  };
+  for (let round = 0; round < 3000; round++) {
+    const bytes = Uint8Array.from({ length: random(200) }, () => random(256));
+    // Half of them begin as a frame may.
+    if (round % 2 === 0 && bytes.length > 1) {
+      bytes[0] = 0x80 | ([0, 1, 2, 8, 9, 10][random(6)] ?? 0);
+      bytes[1] = 0x80 | random(128);
+    }
+    try {
+      parse(bytes, 1 + random(20));
+    } catch (error) {
+      expect([1002, 1007]).toContain((error as FrameError).closeCode);
+    }
+  }
+});
