@@ -5,14 +5,24 @@ import {
   familiarReference,
   formatReference,
   type Platform,
+  parseManifest,
   parsePlatform,
   parseReference,
   type Reference,
   withDefaultTag,
 } from "@slipway/oci";
-import type { Credentials, LayerForm, OnProgress, RegistryClient } from "@slipway/registry";
+import type {
+  Credentials,
+  LayerForm,
+  OnProgress,
+  RegistryClient,
+  RemoteDescription,
+  RemoteDocument,
+  SearchResult,
+} from "@slipway/registry";
 import type { Image, Store } from "@slipway/store";
 import type { EventLog } from "./event-log.ts";
+import { booleanFilter, checkFilters, type Filters } from "./filters.ts";
 
 export interface RegistryDependencies {
   readonly store: Store;
@@ -24,6 +34,11 @@ export interface TransferOptions {
   readonly credentials?: Credentials | undefined;
   readonly platform?: string | undefined;
   readonly onProgress: OnProgress;
+  readonly signal: AbortSignal;
+}
+
+export interface RemoteAccess {
+  readonly credentials?: Credentials | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -78,6 +93,69 @@ export class RegistryService {
       const attributes = { name: familiarReference(reference) };
       events.publish({ type: "image", action: "push", id: familiarReference(reference), attributes });
     }
+  }
+
+  login(
+    serverAddress: string,
+    options: { readonly credentials: Credentials; readonly signal: AbortSignal },
+  ): Promise<{ readonly identityToken: string }> {
+    return this.#deps.client.login(serverAddress, options);
+  }
+
+  async search(
+    term: string,
+    options: RemoteAccess & { readonly limit: number; readonly filters: Filters },
+  ): Promise<SearchResult[]> {
+    const { filters, limit } = options;
+    checkFilters(filters, ["is-official", "is-automated", "stars"]);
+    const official = booleanFilter(filters, "is-official");
+    const automated = booleanFilter(filters, "is-automated");
+    const stars = Math.max(0, ...(filters.stars ?? []).map(Number));
+    if (Number.isNaN(stars)) throw new SlipwayError("invalid", "invalid filter 'stars': not a number");
+    if (limit < 1 || limit > 100) {
+      throw new SlipwayError("invalid", `limit ${limit} is outside the range of [1, 100]`);
+    }
+    const found = await this.#deps.client.search(term, options);
+    return found.filter(
+      (result) =>
+        result.stars >= stars &&
+        (official === undefined || result.official === official) &&
+        (automated === undefined || result.automated === automated),
+    );
+  }
+
+  describe(name: string, options: RemoteAccess): Promise<RemoteDescription> {
+    return this.#deps.client.describe(withDefaultTag(parseReference(name)), options);
+  }
+
+  async document(name: string, options: RemoteAccess & { readonly config: boolean }): Promise<RemoteDocument> {
+    const { client } = this.#deps;
+    const reference = withDefaultTag(parseReference(name));
+    const document = await client.document(reference, options);
+    if (!options.config) return document;
+    const parsed = parseManifest(document.bytes, document.mediaType);
+    if (parsed.kind === "index") throw new SlipwayError("invalid", `${name} is an index: name one of its manifests`);
+    const bytes = await client.blob(reference, parsed.config, options);
+    return { bytes, mediaType: parsed.config.mediaType, digest: parsed.config.digest };
+  }
+
+  putDocument(
+    name: string,
+    document: { readonly bytes: Uint8Array; readonly mediaType: string },
+    options: RemoteAccess,
+  ): Promise<string> {
+    // What is no manifest must not be pushed as one.
+    parseManifest(document.bytes, document.mediaType);
+    return this.#deps.client.putDocument(withDefaultTag(parseReference(name)), document, options);
+  }
+
+  copy(
+    source: string,
+    target: string,
+    { credentials, sourceCredentials, signal }: RemoteAccess & { readonly sourceCredentials?: Credentials | undefined },
+  ): Promise<string> {
+    const [from, to] = [source, target].map((name) => withDefaultTag(parseReference(name))) as [Reference, Reference];
+    return this.#deps.client.copy(from, to, { sourceCredentials, targetCredentials: credentials, signal });
   }
 
   /** What a registry has under a name, for a build: its layers come when they are asked for. */

@@ -1,12 +1,17 @@
 /** Distribution 1.1: the client of registries, and a registry of our own on files or in a bucket. */
 export type { Credentials } from "./client/credentials.ts";
+export type { RemoteDescription } from "./client/describe.ts";
 export type { RemoteImage } from "./client/image-documents.ts";
 export { registryMigrations } from "./client/known-blobs.ts";
 export type { LayerForm } from "./client/layer-content.ts";
+export { domainOf } from "./client/login.ts";
+export { isAttestation } from "./client/platforms.ts";
 export type { OnProgress, TransferProgress } from "./client/progress.ts";
 export type { PulledImage, PullOptions } from "./client/pull.ts";
 export type { PushedImage, PushOptions } from "./client/push.ts";
 export { RegistryClient, type RegistryClientOptions } from "./client/registry-client.ts";
+export type { RemoteDocument } from "./client/repository.ts";
+export type { SearchResult } from "./client/search.ts";
 export { proxiesOf, type RegistrySettings } from "./client/settings.ts";
 export type { AuthOptions } from "./server/auth/auth.ts";
 export { ANONYMOUS as ANONYMOUS_USER, parseGrant, Users as RegistryUsers } from "./server/auth/users.ts";

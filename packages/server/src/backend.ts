@@ -15,7 +15,7 @@ import type {
   Volume,
 } from "@slipway/engine";
 import type { CreateNetwork, NetworkInfo } from "@slipway/network";
-import type { HistoryEntry, ImageId, RunConfig } from "@slipway/oci";
+import type { Descriptor, HistoryEntry, ImageId, Platform, RunConfig } from "@slipway/oci";
 import type { CgroupAbilities, LogOutput, LogQuery, LogRecord, StdioSession } from "@slipway/runtime";
 import type { Image, RootChange } from "@slipway/store";
 
@@ -260,6 +260,49 @@ export interface RegistryBackend {
     },
     onPushed: (pushed: { readonly tag: string; readonly digest: string; readonly size: number }) => void,
   ): Promise<void>;
+  /** Throws `unauthorized`. An identity token stands for the password from then on, if there is one. */
+  login(
+    serverAddress: string,
+    options: { readonly credentials: RegistryAuth; readonly signal: AbortSignal },
+  ): Promise<{ readonly identityToken: string }>;
+  /** Throws `not-found` where there is no index. */
+  search(
+    term: string,
+    options: { readonly limit: number; readonly filters: Filters } & RemoteRequest,
+  ): Promise<
+    readonly {
+      readonly name: string;
+      readonly description: string;
+      readonly stars: number;
+      readonly official: boolean;
+      readonly automated: boolean;
+    }[]
+  >;
+  describe(
+    name: string,
+    options: RemoteRequest,
+  ): Promise<{ readonly descriptor: Descriptor; readonly platforms: readonly Platform[] }>;
+  /** A manifest or index as it is; with `config` the configuration that a manifest names. */
+  document(
+    name: string,
+    options: RemoteRequest & { readonly config: boolean },
+  ): Promise<{ readonly bytes: Uint8Array; readonly mediaType: string; readonly digest: string }>;
+  putDocument(
+    name: string,
+    document: { readonly bytes: Uint8Array; readonly mediaType: string },
+    options: RemoteRequest,
+  ): Promise<string>;
+  /** Registry to registry, byte for byte, with all that the source names. Returns the digest. */
+  copy(
+    source: string,
+    target: string,
+    options: RemoteRequest & { readonly sourceCredentials?: RegistryAuth },
+  ): Promise<string>;
+}
+
+export interface RemoteRequest {
+  readonly credentials?: RegistryAuth;
+  readonly signal: AbortSignal;
 }
 
 export interface BuildBackend {

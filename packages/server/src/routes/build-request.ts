@@ -2,6 +2,7 @@ import { type JsonReader, SlipwayError } from "@slipway/base";
 import { parsePlatform } from "@slipway/oci";
 import type { BuildRequest } from "../backend.ts";
 import type { Call } from "../call.ts";
+import { registryLogins } from "./registry.ts";
 
 const DEFAULT_SHM_SIZE = 64 * 1024 * 1024;
 
@@ -33,6 +34,7 @@ export function readBuildQuery(call: Call): BuildRequest {
     extraHosts: query.strings("extrahosts").flatMap((value) => value.split(",")),
     shmSize: readShmSize(query.integer("shmsize")),
     output: { type: "image" },
+    registryLogins: registryLogins(call.header("x-registry-config")),
   };
 }
 

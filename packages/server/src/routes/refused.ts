@@ -76,8 +76,6 @@ function missingRoutes(): RouteTable {
     "POST /containers/{id}/checkpoints": missing("checkpointing"),
     "DELETE /containers/{id}/checkpoints/{checkpoint}": missing("checkpointing"),
     "POST /images/{name*}/push": missing("pushing to a registry"),
-    "GET /images/search": missing("searching a registry"),
-    "GET /distribution/{name*}/json": missing("asking a registry"),
     "POST /session": missing("BuildKit's session API"),
     "POST /grpc": missing("BuildKit's gRPC API"),
   };

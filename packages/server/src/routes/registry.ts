@@ -1,7 +1,7 @@
 import { errorMessage, humanSize, JsonReader, SlipwayError } from "@slipway/base";
-import type { Backends, RegistryAuth, TransferStep } from "../backend.ts";
+import type { Backends, RegistryAuth, RemoteRequest, TransferStep } from "../backend.ts";
 import type { Call } from "../call.ts";
-import type { Reply } from "../http/reply.ts";
+import { bytes, json, type Reply } from "../http/reply.ts";
 import type { RouteTable } from "../router.ts";
 import { LineStream } from "./line-stream.ts";
 import { present } from "./present.ts";
@@ -10,6 +10,13 @@ import { present } from "./present.ts";
 export function registryRoutes({ registries }: Backends): RouteTable {
   return {
     "POST /images/{name*}/push": (call) => push(call, registries),
+    "POST /auth": (call) => login(call, registries),
+    "GET /images/search": (call) => search(call, registries),
+    "GET /distribution/{name*}/json": (call) => describe(call, registries),
+    "GET /slipway/distribution/{name*}/document": (call) => document(call, registries, false),
+    "GET /slipway/distribution/{name*}/config": (call) => document(call, registries, true),
+    "PUT /slipway/distribution/{name*}/document": (call) => putDocument(call, registries),
+    "POST /slipway/distribution/copy": (call) => copy(call, registries),
   };
 }
 
@@ -44,6 +51,86 @@ async function push(call: Call, registries: Backends["registries"]): Promise<Rep
       ({ tag, digest, size }) => lines.send({ progressDetail: {}, aux: { Tag: tag, Digest: digest, Size: size } }),
     );
   return await lines.reply(work, failureLine);
+}
+
+async function login(call: Call, registries: Backends["registries"]): Promise<Reply> {
+  const body = await call.json();
+  const address = body.field("serveraddress").optionalString() ?? "";
+  const { identityToken } = await registries.login(address, { credentials: readAuth(body), signal: call.signal });
+  return json(200, { Status: "Login Succeeded", IdentityToken: identityToken });
+}
+
+async function search(call: Call, registries: Backends["registries"]): Promise<Reply> {
+  const { query } = call;
+  const term = query.string("term");
+  if (term === undefined) throw new SlipwayError("invalid", "term is required: say what to search for");
+  const limit = query.integer("limit") ?? 25;
+  const results = await registries.search(term, { limit, filters: query.filters(), ...remoteRequest(call) });
+  return json(
+    200,
+    results.map(({ name, description, stars, official, automated }) => ({
+      star_count: stars,
+      is_official: official,
+      name,
+      is_automated: automated,
+      description,
+    })),
+  );
+}
+
+async function describe(call: Call, registries: Backends["registries"]): Promise<Reply> {
+  const { descriptor, platforms } = await registries.describe(call.parameter("name"), remoteRequest(call));
+  const { mediaType, digest, size } = descriptor;
+  return json(200, {
+    Descriptor: { mediaType, digest, size },
+    Platforms: platforms.map(({ os, architecture, variant, osVersion }) =>
+      present({ architecture, os, variant, "os.version": osVersion }),
+    ),
+  });
+}
+
+async function document(call: Call, registries: Backends["registries"], config: boolean): Promise<Reply> {
+  const found = await registries.document(call.parameter("name"), { config, ...remoteRequest(call) });
+  return bytes(200, found.bytes, { "Content-Type": found.mediaType, "Docker-Content-Digest": found.digest });
+}
+
+const MOST_DOCUMENT_BYTES = 8 * 1024 * 1024;
+
+async function putDocument(call: Call, registries: Backends["registries"]): Promise<Reply> {
+  const content = await call.bytes(MOST_DOCUMENT_BYTES);
+  const mediaType = call.header("content-type") ?? "";
+  const name = call.parameter("name");
+  return json(201, { digest: await registries.putDocument(name, { bytes: content, mediaType }, remoteRequest(call)) });
+}
+
+async function copy(call: Call, registries: Backends["registries"]): Promise<Reply> {
+  const source = call.query.string("source");
+  const target = call.query.string("target");
+  if (source === undefined || target === undefined) throw new SlipwayError("invalid", "source and target are required");
+  const sourceCredentials = registryAuth(call.header("x-registry-auth-source"));
+  const digest = await registries.copy(source, target, { ...remoteRequest(call), ...present({ sourceCredentials }) });
+  return json(200, { digest });
+}
+
+function remoteRequest(call: Call): RemoteRequest {
+  return { signal: call.signal, ...present({ credentials: registryAuth(call.header("x-registry-auth")) }) };
+}
+
+/** The logins of `X-Registry-Config`, by the registries' names as image names have them. */
+export function registryLogins(header: string | undefined): Record<string, RegistryAuth> {
+  if (header === undefined || header === "") return {};
+  try {
+    const reader = JsonReader.parse(Buffer.from(header, "base64url"), "X-Registry-Config");
+    return Object.fromEntries(reader.keys().map((key) => [registryDomain(key), readAuth(reader.field(key))]));
+  } catch {
+    return {};
+  }
+}
+
+/** Clients name registries by their addresses: `https://index.docker.io/v1/` is Docker Hub. */
+function registryDomain(address: string): string {
+  const host = address.replace(/^[a-z]+:\/\//, "").replace(/\/.*$/, "");
+  return host === "index.docker.io" || host === "registry-1.docker.io" ? "docker.io" : host;
 }
 
 type LayerForm = { readonly compression: "gzip" | "zstd" | "uncompressed"; readonly level: number };

@@ -7,6 +7,7 @@ import { type Reply, stream } from "../http/reply.ts";
 import type { RouteTable } from "../router.ts";
 import { BuildOutputs } from "./build-outputs.ts";
 import { LineStream } from "./line-stream.ts";
+import { registryLogins } from "./registry.ts";
 
 /** Request bodies carry secrets and a Dockerfile's text, not files of the context. */
 const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
@@ -26,7 +27,8 @@ export function slipwayBuildRoutes({ builds }: Backends): RouteTable {
 }
 
 async function build(call: Call, builds: Backends["builds"], outputs: BuildOutputs): Promise<Reply> {
-  const request = readWireBuildRequest(await call.json(MAX_REQUEST_BYTES));
+  const logins = registryLogins(call.header("x-registry-config"));
+  const request = { ...readWireBuildRequest(await call.json(MAX_REQUEST_BYTES)), registryLogins: logins };
   const lines = new LineStream();
   const work = async () => {
     const result = await builds.build(request, (event) => tell(lines, event), call.signal);

@@ -22,7 +22,6 @@ export function systemRoutes({ system }: Backends): RouteTable {
     "GET /info": async (call) => json(200, infoDocument(await system.info(), system.version(), call.version)),
     "GET /system/df": (call) => diskUsage(call, system),
     "GET /events": (call) => events(call, system),
-    "POST /auth": authenticate,
   };
 }
 
@@ -66,13 +65,5 @@ function events(call: Call, system: Backends["system"]): Reply {
   const mark = type === "application/json-seq" ? "\x1e" : "";
   return stream(type, async (body) => {
     for await (const event of events) await body.write(mark + eventLine(event, call.version));
-  });
-}
-
-/** `docker login`: the check of credentials belongs to the registry client, which the engine does not have yet. */
-async function authenticate(call: Call): Promise<Reply> {
-  const server = (await call.json()).field("serveraddress").optionalString() || "docker.io";
-  throw new SlipwayError("not-implemented", `cannot log in to ${server}: registries are not supported yet`, {
-    hint: "Images can be brought in with 'load' and 'import', and built.",
   });
 }
