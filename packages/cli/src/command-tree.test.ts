@@ -65,7 +65,6 @@ const ANSWERS: readonly (readonly [line: string, status: number, ...words: strin
   ["swarm init", 1, "'swarm' is part of Docker Swarm"],
   ["plugin ls", 1, "'plugin' is about engine plug-ins"],
   ["network create", 1, "'slipway network create' requires 1 argument"],
-  ["login", 1, "'login' is not built yet"],
   ["kill", 1, "'slipway kill' requires at least 1 argument"],
   ["rename a", 1, "'slipway rename' requires 2 arguments"],
   ["ps a", 1, "'slipway ps' accepts no arguments"],

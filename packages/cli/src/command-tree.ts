@@ -185,6 +185,7 @@ const IMAGE = [
     aliases: ["list"],
   }),
   both("image", "pull", "Fetch an image from a registry", async () => (await import("./commands/image/pull.ts")).pull),
+  both("image", "push", "Send an image to a registry", async () => (await import("./commands/image/push.ts")).push),
   both("image", "rm", "Remove images", async () => (await import("./commands/image/rmi.ts")).rmi, {
     top: "rmi",
     aliases: ["remove"],
@@ -207,8 +208,6 @@ const SYSTEM = [
     async () => (await import("./commands/system/info.ts")).info,
   ),
 ];
-
-const LATER_AT_IMAGE = [absent("push", "Send an image to a registry", LATER)];
 
 const inspectOf = (type: "container" | "image" | "volume" | "network") =>
   entry("inspect", `Show all about a ${type}`, async () => (await import("./commands/inspect.ts")).inspectType(type));
@@ -234,6 +233,8 @@ const contextCommand = (name: ContextVerb, summary: string) => {
     name === "ls" ? { aliases: ["list"] } : name === "rm" ? { aliases: ["remove"] } : {},
   );
 };
+const manifestCommand = (name: "annotate" | "create" | "inspect" | "push" | "rm", summary: string) =>
+  entry(name, summary, async () => (await import("./commands/manifest/manifest-commands.ts"))[name]);
 const swarm = (name: string, summary: string) => absent(name, summary, SWARM);
 
 export const TREE: GroupEntry = group("slipway", "Build, run and understand containers", [
@@ -287,7 +288,6 @@ export const TREE: GroupEntry = group("slipway", "Build, run and understand cont
     ),
     inspectOf("image"),
     pruneOf("image", "Remove images that nothing needs"),
-    ...LATER_AT_IMAGE,
   ]),
   group("volume", "Manage volumes", [
     entry("create", "Create a volume", async () => (await import("./commands/volume/create.ts")).create),
@@ -316,11 +316,21 @@ export const TREE: GroupEntry = group("slipway", "Build, run and understand cont
   ]),
   group("builder", "Manage builds", [buildInBuilder, pruneOf("builder", "Remove the build cache")]),
   group("buildx", "Build, as Docker's plug-in of this name is called", [
+    group("imagetools", "Look at images in registries, copy and join them", [
+      entry(
+        "create",
+        "Copy an image, or join several to one",
+        async () => (await import("./commands/manifest/imagetools.ts")).create,
+      ),
+      entry(
+        "inspect",
+        "Show what a name means in a registry",
+        async () => (await import("./commands/manifest/imagetools.ts")).inspect,
+      ),
+    ]),
     buildInBuilder,
     pruneOf("builder", "Remove the build cache"),
-    ...["bake", "create", "du", "history", "imagetools", "inspect", "ls", "rm", "stop", "use"].map((name) =>
-      absent(name, "", LATER),
-    ),
+    ...["bake", "create", "du", "history", "inspect", "ls", "rm", "stop", "use"].map((name) => absent(name, "", LATER)),
   ]),
   group("system", "Manage the engine", [
     ...SYSTEM.map(({ inGroup }) => inGroup),
@@ -358,12 +368,15 @@ export const TREE: GroupEntry = group("slipway", "Build, run and understand cont
     contextCommand("use", "Choose the context to use from now on"),
   ]),
   group("manifest", "Manage manifests", [
-    ...["annotate", "create", "inspect", "push", "rm"].map((name) => absent(name, "", LATER)),
+    manifestCommand("annotate", "Say for which platform a manifest in a local list is"),
+    manifestCommand("create", "Make a local list of manifests"),
+    manifestCommand("inspect", "Show a manifest or a list"),
+    manifestCommand("push", "Send a local list to its registry"),
+    manifestCommand("rm", "Remove local lists"),
   ]),
-  ...LATER_AT_IMAGE,
-  absent("login", "Log in to a registry", `${LATER}: registries come later`),
-  absent("logout", "Log out of a registry", `${LATER}: registries come later`),
-  absent("search", "Search a registry", `${LATER}: registries come later`),
+  entry("login", "Log in to a registry", async () => (await import("./commands/registry/login.ts")).login),
+  entry("logout", "Log out of a registry", async () => (await import("./commands/registry/logout.ts")).logout),
+  entry("search", "Search a registry's index", async () => (await import("./commands/registry/search.ts")).search),
   absent("bake", "Build from a file", LATER),
   absent(
     "compose",

@@ -21,10 +21,20 @@ export interface RemoteBuild {
   readonly io: Io;
   readonly output: Output;
   readonly progress: Progress;
+  /** The user's logins to registries. */
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** Builds by Docker's own call, `POST /build`, with the context as a tar: for engines that do not see our files. */
-export async function buildFromTar({ client, flags, sources, io, output, progress }: RemoteBuild): Promise<ResultLine> {
+export async function buildFromTar({
+  client,
+  flags,
+  sources,
+  io,
+  output,
+  progress,
+  headers,
+}: RemoteBuild): Promise<ResultLine> {
   progress.end();
   if (output.type !== "image")
     throw new ExitError(
@@ -58,7 +68,7 @@ export async function buildFromTar({ client, flags, sources, io, output, progres
       shmsize: flags["shm-size"] || undefined,
       rm: 1,
     },
-    headers: { "Content-Type": "application/x-tar" },
+    headers: { "Content-Type": "application/x-tar", ...headers },
     body: asStream(chunks),
   });
   let imageId: string | undefined;

@@ -12,12 +12,16 @@ export type BuildBody = Readonly<Record<string, unknown>>;
 export async function runBuild(
   client: EngineClient,
   body: BuildBody,
-  view: { readonly progress: Progress; readonly io: Io },
+  view: { readonly progress: Progress; readonly io: Io; readonly headers: Readonly<Record<string, string>> },
 ): Promise<ResultLine> {
   const cancel = new AbortController();
   const undo = (["SIGINT", "SIGTERM"] as const).map((signal) => view.io.onSignal(signal, () => cancel.abort()));
   try {
-    const response = await client.request("POST", "/slipway/build", { json: body, signal: cancel.signal });
+    const response = await client.request("POST", "/slipway/build", {
+      json: body,
+      signal: cancel.signal,
+      headers: view.headers,
+    });
     return await follow(response, view);
   } catch (error) {
     view.progress.end();

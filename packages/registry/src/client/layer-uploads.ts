@@ -110,11 +110,13 @@ export class LayerUploads {
     const asked = target.form;
     const stored = store.blobs.stat(descriptor.digest) !== undefined;
     const isPlain = descriptor.digest === diffId;
-    if (layer.exact || (stored && !isPlain && (asked === undefined || serves(descriptor, asked)))) {
+    const isAsked = asked === undefined || serves(descriptor, asked);
+    if ((isPlain && layer.exact) || (stored && !isPlain && isAsked)) {
       const source = isPlain ? plainSource(store, layer) : storedSource(store, descriptor.digest);
       return await this.#send(layer, { source, size: descriptor.size, descriptor: () => descriptor }, target);
     }
-    const form = asked ?? ((await isCompressible(store, layer)) ? usualForm("gzip") : PLAIN);
+    // Where the very blob is not here, what once became of this layer may be it; if not, the manifest changes.
+    const form = asked ?? this.#formOf(layer) ?? ((await isCompressible(store, layer)) ? usualForm("gzip") : PLAIN);
     if (form.compression === "uncompressed") {
       const plain = plainDescriptor(layer);
       known.remember(diffId, formName(PLAIN), plain);
@@ -129,6 +131,11 @@ export class LayerUploads {
     const sent = await this.#send(layer, { source, size: layer.tarSize, descriptor: () => source.descriptor }, target);
     known.remember(diffId, formName(form), sent);
     return sent;
+  }
+
+  #formOf({ diffId, descriptor }: LayerToPush): LayerForm | undefined {
+    const forms = [usualForm("gzip"), usualForm("zstd")];
+    return forms.find((form) => this.#options.known.compressed(diffId, formName(form))?.digest === descriptor.digest);
   }
 
   async #send(

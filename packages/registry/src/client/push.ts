@@ -66,8 +66,7 @@ export async function pushImage(
     const scopes = [`repository:${reference.path}:pull,push`];
     const target: PushTarget = { repository, domain: reference.domain, scopes, form: options.form, report, signal };
     const layers = await pushLayers(context, image, target);
-    const bytes = await manifestBytes(store, image, layers);
-    const mediaType = isExact(image, options.form) ? image.manifest.mediaType : MEDIA_TYPES.ociManifest;
+    const { bytes, mediaType } = await manifestOf(store, image, layers);
     await pushConfig(store, image, target);
     const pushed = await pushDocument(target, { reference: reference.tag ?? digestOf(bytes), bytes, mediaType });
     store.images.tag(image.id, { domain: reference.domain, path: reference.path, digest: pushed });
@@ -105,17 +104,22 @@ async function pushLayers({ store, uploads }: PushContext, image: Image, target:
   }
 }
 
-async function manifestBytes(store: Store, image: Image, layers: readonly Descriptor[]): Promise<Uint8Array> {
+async function manifestOf(
+  store: Store,
+  image: Image,
+  layers: readonly Descriptor[],
+): Promise<{ readonly bytes: Uint8Array; readonly mediaType: string }> {
   const { manifest } = image;
   const same = layers.every(({ digest }, index) => digest === manifest.layers[index]?.digest);
-  if (same) return await store.blobs.readAll(image.manifestDigest);
+  if (same) return { bytes: await store.blobs.readAll(image.manifestDigest), mediaType: manifest.mediaType };
   const size = store.blobs.stat(image.id)?.size ?? 0;
-  return encodeManifest({
+  const bytes = encodeManifest({
     mediaType: MEDIA_TYPES.ociManifest,
     config: { mediaType: MEDIA_TYPES.ociConfig, digest: image.id, size },
     layers: layers.map(({ mediaType, digest, size }) => ({ mediaType: ociLayerType(mediaType), digest, size })),
     ...(manifest.annotations && { annotations: manifest.annotations }),
   });
+  return { bytes, mediaType: MEDIA_TYPES.ociManifest };
 }
 
 /** An OCI manifest names OCI's layer types, also for layers that came with Docker's. */

@@ -13,6 +13,7 @@ import { command, exactly } from "../../grammar/command.ts";
 import type { FlagValues } from "../../grammar/flag.ts";
 import type { Io } from "../../io.ts";
 import { pairs } from "../../notation/environment.ts";
+import { buildLogins } from "../registry/registry-access.ts";
 
 type BuildValues = FlagValues<typeof BUILD_FLAGS>;
 
@@ -34,15 +35,16 @@ export const build = command({
     const progress = await makeProgress(flags, io);
     const started = Date.now();
     const body = await requestBody({ flags, output, sources, io });
+    const headers = await buildLogins(session);
     const counted = summary(progress);
     let elsewhere = false;
     const result = await runOn(
       sources,
-      () => runBuild(client, body, { progress: counted, io }),
+      () => runBuild(client, body, { progress: counted, io, headers }),
       async () => {
         elsewhere = true;
         const { buildFromTar } = await import("../../build/remote.ts");
-        return await buildFromTar({ client, flags, sources, io, output, progress: counted });
+        return await buildFromTar({ client, flags, sources, io, output, progress: counted, headers });
       },
     );
     await deliver(client, result, { output, io });

@@ -1,6 +1,7 @@
 import type { EngineClient } from "../../client/engine-client.ts";
 import { ApiError, ExitError } from "../../errors.ts";
 import { pullImage } from "../image/pull-image.ts";
+import { imageLogin } from "../registry/registry-access.ts";
 import { type CreateInput, createRequest } from "./create-request.ts";
 
 /** An error of `run`, or of how a container is described: exit code 125 unless the process itself is to blame. */
@@ -37,7 +38,10 @@ async function requestContainer(input: CreateInput, client: EngineClient, verb: 
   const { flags, io } = input;
   const body = await buildBody(input, verb);
   const platform = flags.platform || io.env.DOCKER_DEFAULT_PLATFORM;
-  const pull = () => pullImage({ client, reference: input.image, platform, quiet: flags.quiet, output: io.stderr });
+  const pull = async () => {
+    const headers = await imageLogin(input, input.image);
+    await pullImage({ client, reference: input.image, platform, quiet: flags.quiet, output: io.stderr, headers });
+  };
   const create = () =>
     client.json<{ Id: string; Warnings?: readonly string[] | null }>("POST", "/containers/create", {
       query: { name: flags.name || undefined, platform: platform || undefined },

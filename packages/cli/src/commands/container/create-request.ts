@@ -24,6 +24,8 @@ export interface CreateInput {
   readonly image: string;
   readonly command: readonly string[];
   readonly io: Io;
+  /** Docker's client files: logins for images that must be pulled. */
+  readonly configDirectory: string;
 }
 
 type Body = Record<string, unknown>;

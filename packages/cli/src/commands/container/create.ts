@@ -10,7 +10,14 @@ export const create = command({
   async run({ flags, given, args, session }) {
     const [image = "", ...commandLine] = args;
     const client = await session.client();
-    const input = { flags, given: (name: string) => given(name as never), image, command: commandLine, io: session.io };
+    const input = {
+      flags,
+      given: (name: string) => given(name as never),
+      image,
+      command: commandLine,
+      io: session.io,
+      configDirectory: session.configDirectory,
+    };
     session.io.stdout.write(`${await createContainer(input, client, "create")}\n`);
     return 0;
   },

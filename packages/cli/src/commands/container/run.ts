@@ -37,7 +37,14 @@ export const run = command({
     }
     const [image = "", ...commandLine] = args;
     const client = await session.client();
-    const input = { flags, given: (name: string) => given(name as never), image, command: commandLine, io };
+    const input = {
+      flags,
+      given: (name: string) => given(name as never),
+      image,
+      command: commandLine,
+      io,
+      configDirectory: session.configDirectory,
+    };
     const id = await createContainer(input, client, "run").catch((error: unknown) => {
       throw asRunError(error);
     });
