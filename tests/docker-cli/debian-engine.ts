@@ -8,8 +8,8 @@ const DOCKERD = "/usr/sbin/dockerd";
 const STARTS_WITHIN = 30_000;
 
 /**
- * Debian's dockerd with everything of its own, also the network: it lives in a network namespace that has a loopback and
- * a route to nowhere, so that its firewall rules and its bridge are nobody else's.
+ * Debian's dockerd with everything of its own, also the network: it lives in a network namespace that has only a
+ * loopback, so that its firewall rules and its bridge are nobody else's.
  */
 export class DebianEngine implements AsyncDisposable {
   readonly netns: string;
@@ -48,10 +48,6 @@ export class DebianEngine implements AsyncDisposable {
     const ip = (...argv: string[]) => succeed(["ip", ...argv]);
     await ip("netns", "add", name);
     await ip("-n", name, "link", "set", "lo", "up");
-    await ip("-n", name, "link", "add", "out0", "type", "dummy");
-    await ip("-n", name, "addr", "add", "198.51.100.2/24", "dev", "out0");
-    await ip("-n", name, "link", "set", "out0", "up");
-    await ip("-n", name, "route", "add", "default", "via", "198.51.100.1");
     const engine = new DebianEngine(name, root);
     try {
       await engine.#answering();

@@ -68,7 +68,34 @@ export const DIFFERENCES: readonly Difference[] = [
     ...{ engine: "docker-20.10", section: "exec", sentence: "--privileged gives all capabilities" },
     ...{ expected: { code: 1, out: "" }, reason: WEAK_MACHINE, dependsOnMachine: true },
   },
-  // Where ours is different on purpose.
+  // Where our client is different on purpose.
+  ...["a build tells its steps", "the second time it comes from the cache", "--no-cache runs all"].map(
+    (sentence): Difference => ({
+      ...{ client: "slipway", section: "build", sentence },
+      expected: {
+        code: sentence.startsWith("the second") ? 1 : 0,
+        out: /^0?$/,
+        err: /^#1 [\s\S]*^Built [0-9a-f]{12}/m,
+      },
+      reason: "our client tells a build's progress on standard error, in BuildKit's form, and why each step ran",
+    }),
+  ),
+  {
+    ...{ client: "slipway", section: "build", sentence: "a step that fails ends the build" },
+    expected: { code: 1, err: /process "\/bin\/sh -c exit 7" did not complete successfully: exit code: 7/ },
+    reason: "a failed build ends with 1, as with BuildKit",
+  },
+  {
+    ...{ client: "slipway", section: "system", sentence: "swarm commands say so" },
+    expected: { err: /'node' is part of Docker Swarm: this engine runs on one machine and has no cluster/ },
+    reason: "our client says it without asking the engine",
+  },
+  {
+    ...{ client: "slipway", section: "system", sentence: "there are no plug-ins" },
+    expected: { code: 1, err: /'plugin' is about engine plug-ins, which this engine does not have/ },
+    reason: "our client says it without asking the engine",
+  },
+  // Where our engine is different on purpose.
   {
     ...{ engine: "slipway", section: "images", sentence: "with force it goes nevertheless" },
     expected: { out: "Untagged: held:latest" },

@@ -142,7 +142,12 @@ export class Runner implements AsyncDisposable {
       new Response(child.stderr).text(),
       child.exited,
     ]);
-    return { code, out: out.replace(/\n$/, ""), err: err.replace(/\n$/, "") };
+    return { code, out: this.#named(out).replace(/\n$/, ""), err: this.#named(err).replace(/\n$/, "") };
+  }
+
+  /** What a client calls itself is no difference: `slipway: ...`, `Run 'slipway run --help'`. */
+  #named(text: string): string {
+    return this.#target.clientName === "docker" ? text : text.replaceAll(/\bslipway(?=:| [a-zA-Z[-])/g, "docker");
   }
 
   async #environment(): Promise<Record<string, string>> {

@@ -28,6 +28,11 @@ export class ApiError extends Error {
   }
 }
 
+/** What failed and what to do about it, for lists of failures. */
+export function failureLines(error: ApiError): string[] {
+  return error.hint === undefined ? [error.message] : [error.message, error.hint];
+}
+
 /** Nobody answers at the host. */
 export class ConnectionError extends Error {
   override readonly name = "ConnectionError";

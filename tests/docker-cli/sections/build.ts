@@ -1,6 +1,7 @@
 import { check, fails, is, section, step } from "../vocabulary.ts";
 
-const LEGACY = /^DEPRECATED: The legacy builder is deprecated/;
+/** Docker's client warns of this builder. */
+const LEGACY = /^(DEPRECATED: The legacy builder is deprecated[\s\S]*)?$/;
 
 /** The classic builder: the context as a tar, the progress as a stream of lines. */
 export const build = section("build", [

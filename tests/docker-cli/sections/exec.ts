@@ -51,7 +51,7 @@ export const attach = section("attach", [
   step("docker unpause tty"),
   is("the terminal's size follows the client's", "(sleep 0.7; printf 'stty size\\n'; sleep 0.4; printf 'exit\\n') | timeout 10 script -qec 'stty rows 33 cols 77; docker attach tty' /dev/null | tr -d '\\r' | grep -c '^33 77'", "1"),
   check("run -it in a terminal", "(sleep 1; printf 'exit 3\\n'; sleep 0.5) | timeout 10 script -qec 'docker run --rm -it $BASE sh' /dev/null", { code: 3 }),
-  check("a terminal is asked for where there is none", "docker run --rm -it $BASE true </dev/null", { code: 1, out: "", err: "the input device is not a TTY" }),
+  check("a terminal is asked for where there is none", "docker run --rm -it $BASE true </dev/null", { code: 1, out: "", err: /^the input device is not a TTY/ }),
   is("attach passes signals on", "docker run -d --name sig $BASE sh -c 'trap \"echo hup; exit 6\" HUP; while :; do sleep 0.05; done' >/dev/null; docker attach --no-stdin sig & p=$!; sleep 0.7; kill -HUP $p; wait $p; echo $?", "hup\n6"),
   is("--sig-proxy=false does not", "docker run -d --name nosig $BASE sleep 1000 >/dev/null; docker attach --no-stdin --sig-proxy=false nosig & p=$!; sleep 0.5; kill -HUP $p; wait $p 2>/dev/null; docker inspect -f '{{.State.Status}}' nosig", /running$/),
 ]);

@@ -60,7 +60,7 @@ export const signals = section("signals and waiting", [
   step("docker run -d --name short $BASE sh -c 'sleep 0.4; exit 4'"),
   is("wait blocks until the end and prints the code", "docker wait short", "4"),
   check("wait of an unknown one fails and prints the others", "docker wait short nope", { code: 1, out: "4", err: daemonSays("No such container: nope") }),
-  is("FinishedAt follows StartedAt", "docker inspect -f '{{.State.StartedAt}} {{.State.FinishedAt}}' short | awk '{exit !($2 > $1)}' && echo yes", "yes"),
+  is("FinishedAt follows StartedAt", "[ $(date -d $(docker inspect -f '{{.State.FinishedAt}}' short) +%s%N) -gt $(date -d $(docker inspect -f '{{.State.StartedAt}}' short) +%s%N) ] && echo yes", "yes"),
   is("start -a streams and ends with its code", "docker start -a short >/dev/null; echo $?", "4"),
   is("start -a passes on the output", "docker create --name hello $BASE sh -c 'echo hello; exit 3' >/dev/null; docker start -a hello; echo $?", "hello\n3"),
   is("start -ai passes standard input", "docker create -i --name cat $BASE cat >/dev/null; echo typed | docker start -ai cat", "typed"),

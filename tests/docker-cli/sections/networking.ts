@@ -1,7 +1,7 @@
 import { check, fails, is, section, step, theLines } from "../vocabulary.ts";
 
 /** A server that answers each connection with one word. */
-const server = (word: string, port: number) => `sh -c 'while :; do echo ${word} | nc -l -p ${port}; done'`;
+const server = (word: string, port: number) => `nc -ll -p ${port} -e echo ${word}`;
 const ask = (port: string) => `wait_for 'timeout 2 bash -c "cat </dev/tcp/127.0.0.1/${port}" | grep .' && timeout 2 bash -c 'cat </dev/tcp/127.0.0.1/${port}'`;
 
 export const ports = section("published ports", [
@@ -44,7 +44,7 @@ export const networks = section("networks", [
   fails("a subnet that overlaps", "docker network create --subnet 10.213.7.0/25 n3", 1, /Pool overlaps with other one on this address space|overlap/),
   fails("a subnet that is none", "docker network create --subnet nope n3", 1, /nope/),
   fails("an unknown driver", "docker network create -d nosuch n3", 1, /nosuch/),
-  step("docker run -d --name srv --network n1 --network-alias alias -h srvhost $BASE sh -c 'while :; do echo pong | nc -l -p 80; done'"),
+  step("docker run -d --name srv --network n1 --network-alias alias -h srvhost $BASE nc -ll -p 80 -e echo pong"),
   is("a container's name is answered", "docker run --rm --network n1 $BASE sh -c 'nc -w 2 srv 80 </dev/null'", "pong"),
   is("an alias is answered", "docker run --rm --network n1 $BASE sh -c 'nc -w 2 alias 80 </dev/null'", "pong"),
   is("the server is 127.0.0.11", "docker run --rm --network n1 $BASE grep nameserver /etc/resolv.conf", "nameserver 127.0.0.11"),
@@ -60,7 +60,7 @@ export const networks = section("networks", [
   is("the container has one less", "docker exec mv ls /sys/class/net", "eth0\nlo"),
   fails("disconnecting what is not connected", "docker network disconnect n1 mv", 1, /is not connected to (the )?network n1/),
   fails("a network in use is not removed", "docker network rm n1", 1, /(network n1 .*has active endpoints|error while removing network: network n1)/),
-  is("--link by name and alias", "docker run -d --name lk $BASE sh -c 'while :; do echo linked | nc -l -p 80; done' >/dev/null; docker run --rm --link lk:other $BASE sh -c 'nc -w 2 other 80 </dev/null'", "linked"),
+  is("--link by name and alias", "docker run -d --name lk $BASE nc -ll -p 80 -e echo linked >/dev/null; docker run --rm --link lk:other $BASE sh -c 'nc -w 2 other 80 </dev/null'", "linked"),
   is("--internal is kept", "docker network create --internal in1 >/dev/null; docker network inspect -f '{{.Internal}}' in1; docker run --rm --network in1 $BASE ip route | grep -c default; true", "true\n0"),
   is("ls with filters", "docker network ls -q -f label=a=b --no-trunc | wc -l; docker network ls -f driver=null --format '{{.Name}}'; docker network ls -f name=n2 --format '{{.Name}}'; docker network ls -f type=custom --format '{{.Name}}' | sort", "1\nnone\nn2\nin1\nn1\nn2"),
   is("ls as a table", "docker network ls -f name=n2 --no-trunc | head -1", /^NETWORK ID +NAME +DRIVER +SCOPE$/),

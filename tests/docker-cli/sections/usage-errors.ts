@@ -19,7 +19,7 @@ export const errors = section("errors", [
   check("an unknown image is asked for elsewhere", "docker run nosuch.invalid/x:1", { code: 125, out: "", err: /^Unable to find image 'nosuch.invalid\/x:1' locally\ndocker: Error response from daemon: / }),
   fails("a name that is none", "docker create --name=-bad $BASE", 1, daemonSays("Invalid container name (-bad), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")),
   fails("a reference that is none", "docker create 'UPPER case'", 1, /invalid reference format/),
-  check("an unknown command", "docker nosuch", { code: 1, out: "", err: /unknown command: docker nosuch/ }),
+  check("an unknown command", "docker nosuch", { code: 1, out: "", err: /unknown command: docker nosuch|'nosuch' is not a docker command/ }),
   check("an unknown flag", "docker ps --nosuch", { code: 125, out: "", err: /unknown flag: --nosuch/ }),
   check("an unknown short flag", "docker run -Z x", { code: 125, out: "", err: /unknown shorthand flag: 'Z' in -Z/ }),
   check("a flag without its value", "docker run --name", { code: 125, out: "", err: /flag needs an argument: --name/ }),

@@ -1,6 +1,7 @@
 import { closeSync, writeSync } from "node:fs";
 import {
   chmodAt,
+  chownAt,
   closeFd,
   linkAt,
   mkdirInRoot,
@@ -15,6 +16,8 @@ import type { TarHeader } from "@slipway/tar";
 
 interface DirectoryTimes {
   readonly path: string;
+  readonly uid: number;
+  readonly gid: number;
   readonly mode: number;
   readonly mtime: bigint;
 }
@@ -25,7 +28,11 @@ export class TreeWriter {
   /** Modes and times of directories come last: writing into them needs the one and changes the other. */
   readonly #directories: DirectoryTimes[] = [];
 
-  constructor(root: string) {
+  readonly #keepOwners: boolean;
+
+  /** With `keepOwners` files get the numeric owners of the tar; without, they are the user's. */
+  constructor(root: string, options: { readonly keepOwners?: boolean } = {}) {
+    this.#keepOwners = options.keepOwners === true;
     this.#root = openPath(root, O.DIRECTORY);
   }
 
@@ -36,7 +43,8 @@ export class TreeWriter {
     if (name === undefined) return;
     if (header.type === "dir") {
       closeFd(mkdirInRoot(this.#root, parts.join("/")));
-      this.#directories.push({ path: parts.join("/"), mode: header.mode, mtime: header.mtime });
+      const { uid, gid, mode, mtime } = header;
+      this.#directories.push({ path: parts.join("/"), uid, gid, mode, mtime });
       return;
     }
     const parent = mkdirInRoot(this.#root, parts.slice(0, -1).join("/"));
@@ -48,11 +56,11 @@ export class TreeWriter {
   }
 
   finish(): void {
-    for (const { path, mode, mtime } of this.#directories.toReversed()) {
+    for (const { path, mtime, ...owned } of this.#directories.toReversed()) {
       const slash = path.lastIndexOf("/");
       const parent = mkdirInRoot(this.#root, slash < 0 ? "" : path.slice(0, slash));
       const name = path.slice(slash + 1);
-      chmodAt(parent, name, mode & 0o7777);
+      this.#own(parent, name, owned);
       utimesAt(parent, name, mtime, mtime);
       closeFd(parent);
     }
@@ -76,12 +84,13 @@ export class TreeWriter {
         } finally {
           closeSync(fd);
         }
-        chmodAt(parent, name, header.mode & 0o7777);
+        this.#own(parent, name, header);
         break;
       }
       case "symlink":
         remove(parent, name);
         symlinkAt(header.linkname, parent, name);
+        if (this.#keepOwners) chownAt(parent, name, header.uid, header.gid);
         break;
       case "link":
         this.#link(parent, name, header.linkname);
@@ -91,6 +100,12 @@ export class TreeWriter {
         return;
     }
     utimesAt(parent, name, header.mtime, header.mtime);
+  }
+
+  /** Owner first: chown(2) takes setuid bits away. */
+  #own(parent: number, name: string, { uid, gid, mode }: Pick<TarHeader, "uid" | "gid" | "mode">): void {
+    if (this.#keepOwners) chownAt(parent, name, uid, gid);
+    chmodAt(parent, name, mode & 0o7777);
   }
 
   #link(parent: number, name: string, target: string): void {

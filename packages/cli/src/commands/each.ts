@@ -1,4 +1,4 @@
-import { ApiError } from "../errors.ts";
+import { ApiError, failureLines } from "../errors.ts";
 import type { Session } from "../session.ts";
 
 /** Requests under way at once. */
@@ -21,7 +21,7 @@ export async function forEachName(
       if (result.status === "fulfilled") {
         if (result.value !== undefined) stdout.write(`${result.value}\n`);
       } else if (result.reason instanceof ApiError) {
-        failures.push(result.reason.message, ...(result.reason.hint === undefined ? [] : [result.reason.hint]));
+        failures.push(...failureLines(result.reason));
       } else {
         throw result.reason;
       }

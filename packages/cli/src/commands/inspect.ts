@@ -1,5 +1,5 @@
 import type { EngineClient, Query } from "../client/engine-client.ts";
-import { ApiError, ExitError } from "../errors.ts";
+import { ApiError, ExitError, failureLines } from "../errors.ts";
 import { atLeast, type Command, command } from "../grammar/command.ts";
 import { flag } from "../grammar/flag.ts";
 import { renderInspected } from "../output/inspected.ts";
@@ -74,7 +74,7 @@ async function inspectAll(
       found.push(await inspectOne(client, name, types, query));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      failures.push(error.message);
+      failures.push(...failureLines(error));
     }
   }
   const { stdout, stderr } = session.io;
@@ -88,21 +88,23 @@ async function inspectAll(
 }
 
 async function inspectOne(client: EngineClient, name: string, types: readonly InspectType[], query: Query) {
+  let hint: string | undefined;
   for (const type of types) {
     try {
       const response = await client.request("GET", pathOf(type, name), { query });
       return { type, text: await response.text() };
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 404 || types.length === 1) throw error;
+      hint ??= error.hint;
     }
   }
-  throw new ObjectNotFound(name);
+  throw new ObjectNotFound(name, hint);
 }
 
 /** Docker's words for a name that is nothing at all. */
 class ObjectNotFound extends ApiError {
-  constructor(name: string) {
-    super(404, `No such object: ${name}`);
+  constructor(name: string, hint: string | undefined) {
+    super(404, `No such object: ${name}`, hint);
     this.message = `Error: No such object: ${name}`;
   }
 }

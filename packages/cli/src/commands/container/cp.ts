@@ -86,7 +86,7 @@ async function stat(client: EngineClient, container: string, path: string): Prom
 }
 
 /** Returns the bytes of the archive, or undefined when it went to stdout. */
-async function copyOut({ session, container, source, target, follow }: Copy): Promise<number | undefined> {
+async function copyOut({ session, container, source, target, archive, follow }: Copy): Promise<number | undefined> {
   const client = await session.client();
   let path = source;
   let name: string | undefined;
@@ -110,7 +110,7 @@ async function copyOut({ session, container, source, target, follow }: Copy): Pr
   const asked = { path: name ?? posix.normalize(`/${path}`), exists: true, isDirectory: isDirectory(found) };
   if (name === undefined && /(^|\/)\.$/.test(path)) asked.path = `${asked.path.replace(/\/$/, "")}/.`;
   const plan = planCopy(asked, localEnd(session, target));
-  return await unpack(response, plan);
+  return await unpack(response, { ...plan, keepOwners: archive });
 }
 
 /** What lies at a path of this machine, links followed. */
@@ -124,7 +124,7 @@ function localEnd(session: Session, path: string): End {
 
 async function unpack(
   response: Response,
-  plan: { readonly directory: string; readonly name: string },
+  plan: { readonly directory: string; readonly name: string; readonly keepOwners: boolean },
 ): Promise<number> {
   if (response.body === null) return 0;
   const { readTar } = await import("@slipway/tar");
@@ -142,7 +142,7 @@ async function unpack(
       },
     }),
   );
-  const writer = new TreeWriter(plan.directory);
+  const writer = new TreeWriter(plan.directory, plan);
   const rename = (name: string): string => {
     const clean = name.replace(/^\/+/, "");
     if (name.startsWith("/")) return `${plan.name}/${clean}`;

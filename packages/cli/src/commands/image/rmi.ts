@@ -1,5 +1,5 @@
 import type { ImageDeletion } from "../../client/documents.ts";
-import { ApiError } from "../../errors.ts";
+import { ApiError, failureLines } from "../../errors.ts";
 import { atLeast, command } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
 import { imagePath } from "./image-path.ts";
@@ -27,7 +27,7 @@ export const rmi = command({
         if (!(error instanceof ApiError)) throw error;
         // With --force a missing image is worth a word, not a failure.
         if (!(flags.force && error.status === 404)) fatal = true;
-        failures.push(error.message);
+        failures.push(...failureLines(error));
       }
     }
     if (failures.length === 0) return 0;
