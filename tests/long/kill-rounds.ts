@@ -9,9 +9,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { checkInvariants, openStore } from "@slipway/store";
+import { Random } from "@slipway/testkit";
 import { BASE, Engine } from "../e2e/harness.ts";
 import { Api } from "./api.ts";
-import { Dice } from "./dice.ts";
 import { engineProblems } from "./kill/invariants.ts";
 import { Memory, Player, SPARED } from "./kill/moves.ts";
 
@@ -35,16 +35,16 @@ export async function killRounds(options: {
   /** Sees the engine as it failed. */
   readonly onFailure?: (engine: Engine, error: unknown) => void;
 }): Promise<KillReport> {
-  const dice = new Dice(options.seed);
+  const random = new Random(options.seed);
   const memory = new Memory();
   await using engine = await Engine.start();
   const api = new Api(engine.socket);
   try {
     await startWitness(api, memory);
     for (let round = 1; round <= options.rounds; round++) {
-      const victims = dice.pick(["daemon", "supervisor", "both"] as const);
+      const victims = random.pick(["daemon", "supervisor", "both"] as const);
       const began = performance.now();
-      await playAndKill(engine, api, { dice, memory, victims });
+      await playAndKill(engine, api, { random, memory, victims });
       await settle(engine, api, { memory, round, victims });
       if (round % STORE_EVERY === 0 || round === options.rounds) await checkStore(engine);
       await expectWitness(api, round);
@@ -79,17 +79,17 @@ async function expectWitness(api: Api, round: number): Promise<void> {
 async function playAndKill(
   engine: Engine,
   api: Api,
-  game: { readonly dice: Dice; readonly memory: Memory; readonly victims: "daemon" | "supervisor" | "both" },
+  game: { readonly random: Random; readonly memory: Memory; readonly victims: "daemon" | "supervisor" | "both" },
 ): Promise<void> {
-  const { dice, memory, victims } = game;
+  const { random, memory, victims } = game;
   const over = new AbortController();
-  const players = Array.from({ length: PLAYERS }, () => new Player(api, new Dice(dice.roll(2 ** 31)), memory));
+  const players = Array.from({ length: PLAYERS }, () => new Player(api, new Random(random.below(2 ** 31)), memory));
   const playing = players.map((player) => player.play(over.signal));
   // The random moment itself.
-  await Bun.sleep(20 + dice.roll(400));
+  await Bun.sleep(20 + random.below(400));
   if (victims !== "daemon") for (const pid of supervisorsOf(engine)) process.kill(pid, "SIGKILL");
   if (victims !== "supervisor") await engine.stopDaemon("SIGKILL");
-  else await Bun.sleep(dice.roll(200));
+  else await Bun.sleep(random.below(200));
   over.abort();
   if (victims !== "supervisor") await engine.startDaemon();
   await Promise.all(playing);

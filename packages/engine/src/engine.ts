@@ -29,6 +29,7 @@ import { RegistryService } from "./registry-service.ts";
 import { restoreContainers } from "./restore.ts";
 import { SystemService } from "./system-service.ts";
 import { VolumeService } from "./volume-service.ts";
+import { recoverVolumes } from "./volumes/recover-volumes.ts";
 
 export interface EngineOptions<CacheEntry> {
   /** Opened with the tables of `engineMigrations`. */
@@ -208,6 +209,7 @@ async function restore(
   parts: { readonly containers: ContainerService; readonly execs: ExecService; readonly starts: PendingWork },
 ): Promise<ReadonlySet<string>> {
   const { containers, starts } = parts;
+  recoverVolumes(context.store.database, context.store.paths.volumes, context.now());
   const { wanted, exits, execs } = await restoreContainers(context);
   parts.execs.restore(execs, exits);
   containers.watchRunning();

@@ -75,6 +75,27 @@ test("compressed archives are taken", async () => {
   }
 });
 
+test("a compressed archive is left in the middle without a word when what it holds is refused", async () => {
+  const content = new Uint8Array(5_000_000).map((_, n) => n * 7919);
+  const members = [{ name: "../out", type: "file" as const, content }];
+  for (const compress of [Bun.gzipSync, Bun.zstdCompressSync]) {
+    const refused = extract("/tmp", new Uint8Array(compress(new Uint8Array(tarOf([...members, ...members])))));
+    await expect(refused).rejects.toMatchObject({ code: "invalid" });
+  }
+  // A failure that nobody waits for would come by now.
+  await Bun.sleep(20);
+});
+
+test("what an archive asks for and no root can have is the archive's mistake", async () => {
+  const attribute = new Map([["security.capability", Buffer.from("nonsense")]]);
+  const members = [
+    { name: "n".repeat(300), type: "file" as const },
+    { name: "caps", type: "file" as const, xattrs: attribute },
+    { name: "etc/passwd/below", type: "file" as const },
+  ];
+  for (const member of members) await expect(extract("/", tarOf([member]))).rejects.toMatchObject({ code: "invalid" });
+});
+
 test("a directory gives way to a file only when that is allowed", async () => {
   const dir = tarOf([
     { name: "d", type: "dir" },

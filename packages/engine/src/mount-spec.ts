@@ -50,9 +50,13 @@ export type MountRequest =
 const PROPAGATIONS = ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
 const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
+export function isVolumeName(name: string): boolean {
+  return VOLUME_NAME.test(name);
+}
+
 /** Throws `invalid` as Docker words it, also for what looks like a path but is not absolute. */
 export function checkVolumeName(name: string): void {
-  if (VOLUME_NAME.test(name)) return;
+  if (isVolumeName(name)) return;
   if (name.length === 1) {
     throw new SlipwayError("invalid", "volume name is too short, names should be at least two alphanumeric characters");
   }

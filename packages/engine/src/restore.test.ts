@@ -114,3 +114,14 @@ test("what was being started when the engine fell is ended: nobody was told that
   await second.engine.containers.start(id);
   expect((await statusOf(second, id)).status).toBe("running");
 });
+
+test("volumes that a crash left between row and directory: an empty one goes, one that holds something is there again", async () => {
+  const first = await openFixture({ supervisor: () => new ScriptedSupervisor() });
+  const { volumes } = first.store.paths;
+  mkdirSync(join(volumes, "half-made", "_data"), { recursive: true });
+  mkdirSync(join(volumes, "half-removed", "_data", "content"), { recursive: true });
+  await using second = await first.reopen();
+  const names = (await second.engine.volumes.list({})).map(({ name }) => name);
+  expect(names).toEqual(["half-removed"]);
+  expect(readdirSync(volumes)).toEqual(["half-removed"]);
+});

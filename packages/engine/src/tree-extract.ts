@@ -1,8 +1,8 @@
 import { closeSync, fchmodSync, fchownSync, readdirSync, write } from "node:fs";
-import { Readable } from "node:stream";
+import { type Duplex, pipeline, Readable } from "node:stream";
 import { promisify } from "node:util";
 import { createGunzip, createZstdDecompress } from "node:zlib";
-import { errnoOf, isError, SlipwayError } from "@slipway/base";
+import { errnoOf, errorMessage, isError, SlipwayError } from "@slipway/base";
 import {
   chmodAt,
   chownAt,
@@ -28,6 +28,12 @@ const writeAsync = promisify(write);
 const TYPE_BITS = { char: 0o020000, block: 0o060000, fifo: 0o010000 } as const;
 /** Descriptors that removing a tree may hold: deeper trees are refused. */
 const DEEPEST = 256;
+/** What the kernel answers to names, links and attributes that make no sense where they are to go. */
+const IMPOSSIBLE = new Set(
+  "ENOENT ENOTDIR EISDIR ELOOP EINVAL ENAMETOOLONG EEXIST EMLINK EXDEV EPERM EOPNOTSUPP ENOTSUP E2BIG ERANGE".split(
+    " ",
+  ),
+);
 /** Small chunks are written together. */
 const CHUNK = 1024 * 1024;
 
@@ -62,6 +68,8 @@ export async function extractTree(
     if (errnoOf(error) === "EROFS") {
       throw new SlipwayError("forbidden", "mounted volume is marked read-only", { cause: error });
     }
+    // What the archive asks for cannot be had in this root: no failure of ours.
+    if (IMPOSSIBLE.has(errnoOf(error) ?? "")) throw new SlipwayError("invalid", errorMessage(error), { cause: error });
     // What the client sent is damaged, nothing of ours.
     if (isError(error, "corrupt")) throw new SlipwayError("invalid", error.message, { cause: error });
     throw error;
@@ -305,16 +313,20 @@ async function expanded(tar: ReadableStream<Uint8Array>): Promise<AsyncIterable<
   }
   const whole = rest(head, iterator);
   const begins = (...magic: number[]) => magic.every((byte, index) => head[index] === byte);
-  if (begins(0x1f, 0x8b)) return Readable.from(whole).compose(createGunzip()) as AsyncIterable<Uint8Array>;
-  if (begins(0x28, 0xb5, 0x2f, 0xfd)) {
-    return Readable.from(whole).compose(createZstdDecompress()) as AsyncIterable<Uint8Array>;
-  }
+  if (begins(0x1f, 0x8b)) return through(whole, createGunzip());
+  if (begins(0x28, 0xb5, 0x2f, 0xfd)) return through(whole, createZstdDecompress());
   if (begins(0x42, 0x5a, 0x68) || begins(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0)) {
     throw new SlipwayError("invalid", "the archive is compressed with bzip2 or xz, which is not supported", {
       hint: "Decompress it first, or compress it with gzip or zstd.",
     });
   }
   return whole;
+}
+
+/** Failures of either side reach the reader; a reader that leaves early ends both. */
+function through(source: AsyncIterable<Uint8Array>, decompressor: Duplex): AsyncIterable<Uint8Array> {
+  pipeline(Readable.from(source), decompressor, () => {});
+  return decompressor as AsyncIterable<Uint8Array>;
 }
 
 async function* rest(head: Uint8Array, iterator: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -1,6 +1,6 @@
+import type { Random } from "@slipway/testkit";
 import { BASE } from "../../e2e/harness.ts";
 import type { Api } from "../api.ts";
-import type { Dice } from "../dice.ts";
 
 /** Few names, so that moves meet each other; none is the beginning of an ID. */
 const CONTAINERS = Array.from({ length: 10 }, (_, n) => `k${n}`);
@@ -27,19 +27,19 @@ type Move = (player: Player) => Promise<unknown>;
 /** One who asks the engine for one random thing after another, and does not mind refusals. */
 export class Player {
   readonly #api: Api;
-  readonly #dice: Dice;
+  readonly #random: Random;
   readonly #memory: Memory;
 
-  constructor(api: Api, dice: Dice, memory: Memory) {
+  constructor(api: Api, random: Random, memory: Memory) {
     this.#api = api;
-    this.#dice = dice;
+    this.#random = random;
     this.#memory = memory;
   }
 
   async play(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        await this.#dice.pick(MOVES)(this);
+        await this.#random.pick(MOVES)(this);
       } catch {
         // The engine died while it was asked.
         await Bun.sleep(2);
@@ -48,23 +48,23 @@ export class Player {
   }
 
   get container(): string {
-    return this.#dice.pick(CONTAINERS);
+    return this.#random.pick(CONTAINERS);
   }
 
   get network(): string {
-    return this.#dice.pick(NETWORKS);
+    return this.#random.pick(NETWORKS);
   }
 
   get volume(): string {
-    return this.#dice.pick(VOLUMES);
+    return this.#random.pick(VOLUMES);
   }
 
   get image(): string {
-    return this.#dice.pick(IMAGES);
+    return this.#random.pick(IMAGES);
   }
 
   once(times: number): boolean {
-    return this.#dice.once(times);
+    return this.#random.chance(1 / times);
   }
 
   async ask(method: string, path: string, body?: unknown): Promise<Response> {
@@ -97,24 +97,26 @@ export class Player {
 
   /** What it runs, and whether it is started again: one that ends at once would never settle. */
   #life(automatic: boolean): object {
-    const dice = this.#dice;
-    const again = !automatic && dice.once(4);
-    const policy = again ? { RestartPolicy: { Name: dice.pick(["always", "on-failure", "unless-stopped"]) } } : {};
+    const random = this.#random;
+    const again = !automatic && random.chance(1 / 4);
+    const policy = again ? { RestartPolicy: { Name: random.pick(["always", "on-failure", "unless-stopped"]) } } : {};
     return {
-      Cmd: ["sh", "-c", dice.pick(again ? LASTING : [...LASTING, ...SHORT])],
+      Cmd: ["sh", "-c", random.pick(again ? LASTING : [...LASTING, ...SHORT])],
       HostConfig: { ...this.#hostConfig(automatic), ...policy },
     };
   }
 
   #hostConfig(automatic: boolean): object {
-    const dice = this.#dice;
-    const mode = dice.pick(["bridge", "bridge", "none", "host", ...NETWORKS]);
-    const port = String(FIRST_PORT + dice.roll(PORTS));
+    const random = this.#random;
+    const mode = random.pick(["bridge", "bridge", "none", "host", ...NETWORKS]);
+    const port = String(FIRST_PORT + random.below(PORTS));
     return {
       NetworkMode: mode,
       ...(automatic ? { AutoRemove: true } : {}),
-      ...(dice.once(2) ? { PortBindings: { "80/tcp": [{ HostIp: "127.0.0.1", HostPort: port }] } } : {}),
-      ...(dice.once(2) ? { Binds: [`${this.volume}:/data`, ...(dice.once(3) ? ["/anonymous"] : [])] } : {}),
+      ...(random.chance(1 / 2) ? { PortBindings: { "80/tcp": [{ HostIp: "127.0.0.1", HostPort: port }] } } : {}),
+      ...(random.chance(1 / 2)
+        ? { Binds: [`${this.volume}:/data`, ...(random.chance(1 / 3) ? ["/anonymous"] : [])] }
+        : {}),
     };
   }
 
