@@ -49,6 +49,11 @@ test("the keys of daemon.json are the flags", () => {
   expect(config.addresses).toHaveLength(2);
 });
 
+test("logs without a bound, as Docker keeps them, are one option away", () => {
+  const config = resolveConfig({ configFile: configFile({ "log-opts": { "max-size": "-1" } }) });
+  expect(config.log.maxSize).toBe(Number.MAX_SAFE_INTEGER);
+});
+
 test("a setting in both places is refused, as dockerd does", () => {
   const file = configFile({ "data-root": "/a" });
   expect(() => resolveConfig({ configFile: file, dataRoot: "/b" })).toThrow(

@@ -280,7 +280,9 @@ function logPolicy(driver: string | undefined, options: Readonly<Record<string, 
   if (!Number.isSafeInteger(maxFiles) || maxFiles < 1) {
     throw new SlipwayError("invalid", "the log opt max-file cannot be less than 1");
   }
-  return { driver: name, maxSize: parseSize(options["max-size"] ?? "10m"), maxFiles };
+  const size = options["max-size"] ?? "10m";
+  // Docker's -1: without a bound, as its logs are by default.
+  return { driver: name, maxSize: size === "-1" ? Number.MAX_SAFE_INTEGER : parseSize(size), maxFiles };
 }
 
 /** Docker's names and defaults for how registries are reached. */

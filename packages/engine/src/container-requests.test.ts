@@ -150,6 +150,8 @@ test("log options bound the log", () => {
   expect(parseLogConfig(undefined)).toEqual({ driver: "json-file", maxSize: 10485760, maxFiles: 3 });
   const options = { Type: "local", Config: { "max-size": "1m", "max-file": "5" } };
   expect(parseLogConfig(options)).toEqual({ driver: "local", maxSize: 1048576, maxFiles: 5 });
+  const unbounded = { Type: "json-file", Config: { "max-size": "-1" } };
+  expect(parseLogConfig(unbounded).maxSize).toBe(Number.MAX_SAFE_INTEGER);
 });
 
 test("network modes are told apart", () => {

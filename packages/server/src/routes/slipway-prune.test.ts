@@ -1,0 +1,44 @@
+import { expect, test } from "bun:test";
+import type { PruneStep } from "../backend.ts";
+import { fakeBackends } from "../testing/fake-backends.ts";
+import { withServer } from "../testing/with-server.ts";
+
+const post = (steps: unknown) => ({ method: "POST", body: JSON.stringify({ Steps: steps }) });
+
+test("a plan is asked for in steps and told with sizes, last use and what all of it frees", async () => {
+  let seen: readonly PruneStep[] = [];
+  const backends = fakeBackends({
+    prunes: {
+      async plan(steps) {
+        seen = steps;
+        const item = { kind: "container", id: "c1", name: "web", detail: "Exited (0)", bytes: 12 } as const;
+        return { items: [{ ...item, lastUsed: 0 }], freedBytes: 34 };
+      },
+    },
+  });
+  await withServer(backends, async ({ request }) => {
+    const steps = [
+      { Kind: "container", Filters: { label: ["a"] } },
+      { Kind: "builder", All: true },
+    ];
+    const response = await request("/slipway/prune-plan", post(steps));
+    expect(await response.json()).toEqual({
+      Items: [
+        { Kind: "container", Id: "c1", Name: "web", Detail: "Exited (0)", Size: 12, LastUsed: "1970-01-01T00:00:00Z" },
+      ],
+      SpaceReclaimed: 34,
+    });
+    expect(seen).toEqual([
+      { kind: "container", filters: { label: ["a"] } },
+      { kind: "builder", all: true, filters: {} },
+    ]);
+  });
+});
+
+test("what is no step is refused", async () => {
+  await withServer(fakeBackends(), async ({ request }) => {
+    for (const steps of [[{ Kind: "swarm" }], [{}], [{ Kind: "image", Filters: { dangling: "true" } }], 7]) {
+      expect((await request("/slipway/prune-plan", post(steps))).status).toBe(400);
+    }
+  });
+});
