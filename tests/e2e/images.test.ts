@@ -133,6 +133,28 @@ test("prune shows its plan before it asks, --dry-run shows it alone; both remove
   await engine.ok("rm", "-fv", "planned");
 });
 
+test("system prune frees what its plan said, the build cache of images that go first included", async () => {
+  const planned = await Engine.start();
+  await using _ = planned;
+  for (const word of ["one", "two"]) {
+    await planned.ok(
+      "build",
+      "-q",
+      "-t",
+      "again",
+      planned.context({ Dockerfile: `FROM ${BASE}\nRUN head -c 300000 /dev/urandom > /${word}\n` }),
+    );
+  }
+  await planned.ok("run", "--name", "done", "again", "sh", "-c", "head -c 70000 /dev/zero > /x");
+  const plan = await planned.ok("system", "prune", "--dry-run");
+  expect(plan).toMatch(/\nimage +[0-9a-f]{12} +<none>/);
+  expect(plan).toMatch(/\nbuild cache /);
+  const said = /Space to be reclaimed: (\S+)$/.exec(plan)?.[1];
+  const freed = /Total reclaimed space: (\S+)$/.exec(await planned.ok("system", "prune", "-f"))?.[1];
+  expect(freed).toBe(said ?? "");
+  expect(await planned.ok("system", "prune", "--dry-run")).toBe("Nothing would be removed.\nSpace to be reclaimed: 0B");
+}, 60_000);
+
 test("system prune removes what stopped and what has no name, and nothing else", async () => {
   await engine.ok("build", "-q", engine.context({ Dockerfile: `FROM ${BASE}\nRUN echo dangling > /d\n` }));
   await engine.ok("run", "--name", "done", "--network", "none", BASE, "true");

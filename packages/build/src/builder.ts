@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type Logger, Scope, SlipwayError, silentLogger } from "@slipway/base";
 import type { Dockerfile, IgnoreMatcher, Warning } from "@slipway/dockerfile";
 import type { Networks } from "@slipway/network";
-import { digestOf, formatReference } from "@slipway/oci";
+import { digestOf, formatReference, type ImageId } from "@slipway/oci";
 import { removeSteps } from "@slipway/runtime";
 import type { Image, Root, Store } from "@slipway/store";
 import { unmountBelow } from "@slipway/sys";
@@ -59,8 +59,8 @@ export interface BuilderOptions {
 
 /** A builder that ends: `close` gives back what it holds of the machine. */
 export interface OwnedBuilder extends Builder {
-  /** What `prune` would remove now. */
-  planPrune(options: PruneOptions): CachePrunePlan;
+  /** What `prune` would remove if the images in `gone` were gone already. */
+  planPrune(options: PruneOptions & { readonly gone: ReadonlySet<ImageId> }): CachePrunePlan;
   close(): Promise<void>;
 }
 
@@ -132,7 +132,7 @@ class OpenBuilder implements OwnedBuilder {
     return Promise.resolve(cacheUsage(this.#services));
   }
 
-  planPrune(options: PruneOptions): CachePrunePlan {
+  planPrune(options: PruneOptions & { readonly gone: ReadonlySet<ImageId> }): CachePrunePlan {
     return planCachePrune(this.#services, options);
   }
 

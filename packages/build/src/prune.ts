@@ -1,6 +1,6 @@
 import { statfsSync } from "node:fs";
 import { parseDuration, SlipwayError } from "@slipway/base";
-import type { Digest } from "@slipway/oci";
+import type { Digest, ImageId } from "@slipway/oci";
 import type { Root } from "@slipway/store";
 import type { CacheRecord } from "./faces.ts";
 import type { BuildServices } from "./session.ts";
@@ -58,9 +58,12 @@ export interface CachePrunePlan {
 /** The owner of the cache's roots, as the store's collector knows it. */
 export const CACHE_OWNER = "build cache";
 
-/** What `pruneCache` would remove now. */
-export function planCachePrune(services: BuildServices, options: PruneOptions): CachePrunePlan {
-  const { chosen, keys } = choose(services, options);
+/** What `pruneCache` would remove if the images in `gone` were gone already. */
+export function planCachePrune(
+  services: BuildServices,
+  options: PruneOptions & { readonly gone: ReadonlySet<ImageId> },
+): CachePrunePlan {
+  const { chosen, keys } = choose(services, options, cacheUsage(services, options.gone));
   const mounts = chosen.filter(({ type }) => type === "exec.cachemount");
   return {
     items: chosen.map((record) => ({
@@ -76,7 +79,7 @@ export function planCachePrune(services: BuildServices, options: PruneOptions): 
 
 /** Removes records that no running build relies on, and what only they kept. */
 export async function pruneCache(services: BuildServices, options: PruneOptions): Promise<PruneReport> {
-  const { chosen, keys } = choose(services, options);
+  const { chosen, keys } = choose(services, options, cacheUsage(services));
   services.cache.remove(keys);
   let freedBytes = 0;
   for (const record of chosen) {
@@ -89,7 +92,11 @@ export async function pruneCache(services: BuildServices, options: PruneOptions)
 }
 
 /** The records that go, least recently used first, and the keys of those that are records of steps. */
-function choose(services: BuildServices, options: PruneOptions): { chosen: CacheRecord[]; keys: Digest[] } {
+function choose(
+  services: BuildServices,
+  options: PruneOptions,
+  usage: readonly CacheRecord[],
+): { chosen: CacheRecord[]; keys: Digest[] } {
   const { all, filters } = options;
   const checks = Object.entries(filters).map(([name, values]) => {
     const check = FILTERS[name];
@@ -100,7 +107,6 @@ function choose(services: BuildServices, options: PruneOptions): { chosen: Cache
     }
     return (record: CacheRecord) => values.some((value) => check(record, value));
   });
-  const usage = cacheUsage(services);
   const allowed = usage.filter(
     (record) => !record.inUse && (all || !record.shared) && checks.every((check) => check(record)),
   );

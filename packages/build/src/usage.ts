@@ -1,9 +1,14 @@
+import type { ImageId } from "@slipway/oci";
 import type { CacheRecord } from "./faces.ts";
 import type { BuildServices } from "./session.ts";
 
-/** What the build cache holds, least recently used first. */
-export function cacheUsage({ cache, cacheMounts, store }: BuildServices): CacheRecord[] {
-  const inImages = new Set(store.images.list().flatMap((image) => image.layers));
+/** What the build cache holds, least recently used first; what only images in `gone` have too is not shared. */
+export function cacheUsage(
+  { cache, cacheMounts, store }: BuildServices,
+  gone: ReadonlySet<ImageId> = new Set(),
+): CacheRecord[] {
+  const staying = store.images.list().filter(({ id }) => !gone.has(id));
+  const inImages = new Set(staying.flatMap((image) => image.layers));
   const records = cache.all().map(
     (record): CacheRecord => ({
       id: record.key.slice("sha256:".length, "sha256:".length + 25),

@@ -56,7 +56,12 @@ export interface PrunePlannerParts {
   readonly images: ImageDependencies;
   readonly volumes: VolumeService;
   readonly networks: NetworkService;
-  readonly planCache: (options: { readonly all: boolean; readonly filters: Filters }) => CachePlan;
+  /** What a prune of the cache would remove once the images in `gone` are gone. */
+  readonly planCache: (options: {
+    readonly all: boolean;
+    readonly filters: Filters;
+    readonly gone: ReadonlySet<ImageId>;
+  }) => CachePlan;
 }
 
 /** What a plan takes as gone already, step by step. */
@@ -104,7 +109,7 @@ export class PrunePlanner {
       case "image":
         return this.#images(step.filters, gone);
       case "builder": {
-        gone.cache = this.#parts.planCache(step);
+        gone.cache = this.#parts.planCache({ ...step, gone: new Set(gone.images.keys()) });
         return gone.cache.items.map(({ id, description, bytes, lastUsed }) => ({
           ...{ kind: "builder" as const, id, name: id, detail: description, bytes, lastUsed },
         }));
