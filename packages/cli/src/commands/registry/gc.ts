@@ -3,6 +3,8 @@ import { command, NO_ARGUMENTS } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
 import { STORAGE } from "./storage-flag.ts";
 
+const LOWEST_PRIORITY = 19;
+
 export const gc = command({
   usage: "[OPTIONS]",
   args: NO_ARGUMENTS,
@@ -15,6 +17,9 @@ export const gc = command({
   examples: [["slipway registry gc --plan", "What the next collection removes; the registry may be running"]],
   async run({ flags, session }) {
     const { collectRegistry, openRegistryStorage, readRegistryRules } = await import("@slipway/registry");
+    const { setPriority } = await import("node:os");
+    // A registry that serves beside it comes first.
+    setPriority(0, LOWEST_PRIORITY);
     const { stdout } = session.io;
     const rules = flags.config === "" ? [] : readRegistryRules(flags.config).retention;
     const storage = await openRegistryStorage(flags.storage);

@@ -4,6 +4,7 @@ import { CONTENTS, claimTime, digestIn, HOLDERS, KNOWN, layout, nameIn, partAfte
 import { removeManifest, removeTag } from "../repository/manifests.ts";
 import type { Storage } from "../storage/contents.ts";
 import { everyKey } from "../storage/records.ts";
+import { Breath } from "./breath.ts";
 import { planRepository, type RepositoryPlan } from "./repository-plan.ts";
 import { type RetentionRule, ruleFor } from "./retention.ts";
 
@@ -40,6 +41,7 @@ export async function collect(storage: Storage, options: CollectOptions): Promis
   const { now = Date.now(), grace, rules = [], plan: isPlan = false } = options;
   if (!isPlan) await storage.records.settle();
   const links = new Set<string>();
+  const breath = new Breath();
   const count = { tags: 0, manifests: 0 };
   for await (const key of everyKey(storage.records, KNOWN)) {
     const name = nameIn(partAfter(key, KNOWN));
@@ -48,8 +50,11 @@ export async function collect(storage: Storage, options: CollectOptions): Promis
     count.manifests += plan.manifests.length;
     if (plan.tags.length + plan.manifests.length + plan.blobs.length > 0) options.onRepository?.(plan);
     const stay = isPlan ? plan.kept : [...plan.kept, ...(await carryOut(storage, plan))];
-    for (const digest of stay) links.add(linkKey(digest, name));
-    await breathe();
+    for (const digest of stay) {
+      await breath.take();
+      links.add(linkKey(digest, name));
+    }
+    await breath.take();
   }
   const held = await holders(storage, links, { before: now - grace, isPlan });
   const contents = await sweepContents(storage, held, { before: now - grace, isPlan });
@@ -91,7 +96,9 @@ async function holders(storage: Storage, links: ReadonlySet<string>, { before, i
   const held = new Set<Digest>();
   let stale: string[] = [];
   let newest: { link: string; key: string } | undefined;
+  const breath = new Breath();
   for await (const key of everyKey(storage.records, HOLDERS)) {
+    await breath.take();
     const part = partAfter(key, HOLDERS);
     const digest = digestIn(part);
     const link = linkKey(digest, nameIn(partAfter(key, `${HOLDERS}${part}/`)));
@@ -115,7 +122,9 @@ async function sweepContents(storage: Storage, held: ReadonlySet<Digest>, { befo
   const places = new Set<string>();
   let blobs = 0;
   let bytes = 0;
+  const breath = new Breath();
   for await (const key of everyKey(records, CONTENTS)) {
+    await breath.take();
     const digest = digestIn(partAfter(key, CONTENTS));
     const value = await records.get(key);
     if (value === undefined) continue;
@@ -152,9 +161,4 @@ async function expireUploads(storage: Storage, { before, isPlan }: Sweep): Promi
 
 function linkKey(digest: Digest, name: string): string {
   return `${digest} ${name}`;
-}
-
-/** Lets requests that wait be answered. */
-function breathe(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

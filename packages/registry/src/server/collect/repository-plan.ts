@@ -4,6 +4,7 @@ import { claimTime, digestIn, layout, partAfter } from "../repository/layout.ts"
 import { decodeTag, findManifest } from "../repository/manifests.ts";
 import type { Storage } from "../storage/contents.ts";
 import { everyKey } from "../storage/records.ts";
+import { Breath } from "./breath.ts";
 import { type DatedTag, expiredTags, type RetentionRule } from "./retention.ts";
 
 export interface PlanOptions {
@@ -35,10 +36,12 @@ export async function planRepository(storage: Storage, name: string, options: Pl
   const view = await RepositoryView.read(storage, name);
   const tags = options.rule === undefined ? [] : await view.expireTags(options.rule, options.now);
   const manifests = await view.expireManifests(options);
-  const { claims, used } = view.countUses(options);
+  const { claims, used } = await view.countUses(options);
   const blobs: { digest: Digest; size: number }[] = [];
   const kept: Digest[] = [];
+  const breath = new Breath();
   for (const digest of view.blobs) {
+    await breath.take();
     const value = used.has(digest) ? undefined : await storage.records.get(layout.blob(name, digest));
     const content = value === undefined ? undefined : decodeContent(value);
     if (content !== undefined && options.now - content.time >= options.grace)
@@ -61,9 +64,11 @@ class RepositoryView {
 
   static async read(storage: Storage, name: string): Promise<RepositoryView> {
     // The claims are read before the manifests: a manifest that is pushed in between is seen, its new claims are young.
+    const breath = new Breath();
     const pairs = async (prefix: string) => {
       const found: { key: string; first: Digest; second: Digest }[] = [];
       for await (const key of everyKey(storage.records, prefix)) {
+        await breath.take();
         const first = partAfter(key, prefix);
         const second = partAfter(key, `${prefix}${first}/`);
         found.push({ key, first: digestIn(first), second: digestIn(second) });
@@ -72,7 +77,10 @@ class RepositoryView {
     };
     const digests = async (prefix: string) => {
       const found: Digest[] = [];
-      for await (const key of everyKey(storage.records, prefix)) found.push(digestIn(partAfter(key, prefix)));
+      for await (const key of everyKey(storage.records, prefix)) {
+        await breath.take();
+        found.push(digestIn(partAfter(key, prefix)));
+      }
       return found;
     };
     const blobs = await digests(layout.blobs(name));
@@ -119,15 +127,18 @@ class RepositoryView {
       this.manifests.delete(digest);
       removed.push({ digest, reason });
     };
+    const breath = new Breath();
     for (let before = -1; before !== removed.length; ) {
       before = removed.length;
       for (const { subject, manifest } of this.#referrers) {
+        await breath.take();
         if (this.manifests.has(subject) || !this.manifests.has(manifest)) continue;
         if (await this.#isFree(manifest, now - grace)) remove(manifest, "referrer");
       }
       if (rule?.untaggedOlderThan === undefined) continue;
       const held = this.#heldManifests();
       for (const manifest of [...this.manifests]) {
+        await breath.take();
         if (held.has(manifest)) continue;
         if (await this.#isFree(manifest, now - Math.max(grace, rule.untaggedOlderThan))) remove(manifest, "untagged");
       }
@@ -157,10 +168,12 @@ class RepositoryView {
   }
 
   /** What is referred to, and the claims of manifests that are gone. A young claim counts: its manifest may be on its way. */
-  countUses({ now, grace }: PlanOptions): { claims: string[]; used: Set<Digest> } {
+  async countUses({ now, grace }: PlanOptions): Promise<{ claims: string[]; used: Set<Digest> }> {
     const claims: string[] = [];
     const used = new Set<Digest>();
+    const breath = new Breath();
     for (const use of this.#uses) {
+      await breath.take();
       if (this.manifests.has(use.by) || now - claimTime(use.key) < grace) used.add(use.used);
       else claims.push(use.key);
     }

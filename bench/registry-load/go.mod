@@ -1,0 +1,3 @@
+module slipway/bench/registry-load
+
+go 1.22
