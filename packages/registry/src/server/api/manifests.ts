@@ -1,4 +1,4 @@
-import { errorMessage, isError } from "@slipway/base";
+import { errorMessage, isError, JsonReader, SlipwayError } from "@slipway/base";
 import {
   type Digest,
   digestAlgorithm,
@@ -124,12 +124,24 @@ function documentOf(bytes: Uint8Array, contentType: string | null): Manifest | I
   let document: Manifest | Index;
   try {
     document = parseManifest(bytes, announced);
+    refuseAmbiguous(bytes, document);
   } catch (error) {
     if (isError(error)) throw fault("MANIFEST_INVALID", errorMessage(error));
     throw error;
   }
   if (announced === undefined || announced === document.mediaType) return document;
   throw fault("MANIFEST_INVALID", `the manifest says that it is ${document.mediaType}, its Content-Type ${announced}`);
+}
+
+/**
+ * A document that is a manifest and an index at once would be read as one by some clients and as the other by others
+ * (image specification 1.1, "Manifest Ambiguity"; CVE-2021-41190). Throws `invalid`.
+ */
+function refuseAmbiguous(bytes: Uint8Array, { kind }: Manifest | Index): void {
+  const reader = JsonReader.parse(bytes, "manifest");
+  const foreign = kind === "index" ? ["config", "layers"] : ["manifests"];
+  const found = foreign.find((field) => reader.field(field).optional() !== undefined);
+  if (found !== undefined) throw new SlipwayError("invalid", `a document of this media type has no '${found}'`);
 }
 
 /** DELETE of a manifest with its tags, or of a tag alone (end-9). */

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLogger } from "@slipway/base";
 import { encodeManifest, MEDIA_TYPES, parseDigest } from "@slipway/oci";
-import { type RegistryOptions, RegistryServer } from "../serve.ts";
+import { type ListenOptions, type RegistryOptions, RegistryServer } from "../serve.ts";
 import type { Storage } from "../storage/contents.ts";
 import { openFileStorage } from "../storage/open-files.ts";
 
@@ -14,12 +14,15 @@ export class TestRegistry implements AsyncDisposable {
   readonly storage: Storage;
   readonly #folder: string;
 
-  static async start(options: Partial<RegistryOptions> = {}): Promise<TestRegistry> {
+  static async start(
+    options: Partial<RegistryOptions> = {},
+    listen: Partial<ListenOptions> = {},
+  ): Promise<TestRegistry> {
     const folder = mkdtempSync(join(tmpdir(), "slipway-registry-"));
     const storage = options.storage ?? (await openFileStorage(folder));
     const server = await RegistryServer.start(
       { log: silentLogger, ...options, storage },
-      { hostname: "127.0.0.1", port: 0 },
+      { hostname: "127.0.0.1", port: 0, ...listen },
     );
     return new TestRegistry(server, storage, folder);
   }
