@@ -6,6 +6,8 @@ export { HOSTILE_ARCHIVES, type HostileArchive } from "./hostile-archives.ts";
 export { HOSTILE_LAYERS, type HostileLayer } from "./hostile-layers.ts";
 export { Random } from "./random.ts";
 export { randomLayer } from "./random-layer.ts";
+export { registryStorageSuite } from "./registry-storage-suite.ts";
+export { S3_ENVIRONMENT, S3Server } from "./s3-server.ts";
 export { type TarMember, tarOf } from "./tar-of.ts";
 
 /** A program that does random things to the data root in its first argument until it is killed; the second is a seed. */

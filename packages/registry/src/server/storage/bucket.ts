@@ -7,6 +7,9 @@ export interface BucketOptions {
   readonly endpoint?: string;
   readonly region?: string;
   readonly virtualHostedStyle?: boolean;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
 }
 
 export interface ListedObject {

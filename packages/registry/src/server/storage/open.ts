@@ -27,6 +27,7 @@ export async function openRegistryStorage(place: string): Promise<Storage> {
     bucket: url.hostname,
     prefix: path === "" ? "" : `${decodeURIComponent(path)}/`,
     ...(endpoint !== null && { endpoint }),
+    ...keysOf(process.env),
     region: region ?? process.env.AWS_REGION ?? "us-east-1",
     ...(url.searchParams.get("style") === "virtual" && { virtualHostedStyle: true }),
   });
@@ -34,4 +35,18 @@ export async function openRegistryStorage(place: string): Promise<Storage> {
   // A wrong name or key is told at the start, not with the first push.
   await records.ping();
   return { records, contents: new S3Contents(bucket), hasFiles: false, close: async () => {} };
+}
+
+function keysOf(env: Readonly<Record<string, string | undefined>>) {
+  const {
+    AWS_ACCESS_KEY_ID: accessKeyId,
+    AWS_SECRET_ACCESS_KEY: secretAccessKey,
+    AWS_SESSION_TOKEN: sessionToken,
+  } = env;
+  if (!accessKeyId || !secretAccessKey) {
+    throw new SlipwayError("invalid", "the keys of the bucket are not known", {
+      hint: "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+    });
+  }
+  return { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }) };
 }
