@@ -52,7 +52,9 @@ export class Arrivals implements ArrivalStore {
       const offset = Math.min(there, size);
       const job: ReceiveJob = { op: "receive", path, offset, digest, size, diffId, target: home.diff, userxattr };
       const flow = new Flow();
-      const run = await pool.start(job, (message) => flow.note(message), signal);
+      signal?.throwIfAborted();
+      // Not ended by the signal: what is on its way to the worker is written first, by `suspend`.
+      const run = await pool.start(job, (message) => flow.note(message));
       flow.watch(run.result);
       let taken = false;
       return new Arriving(job, run, flow, {
@@ -209,7 +211,7 @@ class Arriving implements ArrivingLayer {
 
   async suspend(): Promise<void> {
     if (this.#ended) return;
-    this.#run.stop();
+    this.#run.send({ type: "end" });
     await this.#run.result.catch(() => {});
     this.#end();
   }

@@ -23,6 +23,7 @@ export class LayerDownloads {
   readonly #slots: Semaphore;
   readonly #flights = new SingleFlight<void>();
   readonly #progress = new SharedProgress();
+  readonly #running = new Map<string, Promise<void>>();
 
   constructor(store: Store, settings: RegistrySettings) {
     this.#store = store;
@@ -43,9 +44,20 @@ export class LayerDownloads {
     const leave = this.#progress.listen(key, onProgress);
     try {
       const report: OnProgress = (progress) => this.#progress.report(key, progress);
-      await this.#flights.do(key, (shared) => this.#inTurn(wanted, report, shared), signal);
+      await this.#flights.do(key, (shared) => this.#keepTrack(key, this.#inTurn(wanted, report, shared)), signal);
     } finally {
       leave();
+      // Whoever is the last to leave waits until what arrived lies safely.
+      if (signal.aborted && !this.#progress.has(key)) await this.#running.get(key)?.catch(() => {});
+    }
+  }
+
+  async #keepTrack(key: string, work: Promise<void>): Promise<void> {
+    this.#running.set(key, work);
+    try {
+      await work;
+    } finally {
+      if (this.#running.get(key) === work) this.#running.delete(key);
     }
   }
 

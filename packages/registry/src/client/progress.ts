@@ -49,6 +49,11 @@ export class SharedProgress {
     };
   }
 
+  /** Whether anybody listens. */
+  has(key: string): boolean {
+    return this.#listeners.has(key);
+  }
+
   report(key: string, progress: TransferProgress): void {
     for (const listener of this.#listeners.get(key) ?? []) listener(progress);
   }

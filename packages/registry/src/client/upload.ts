@@ -127,9 +127,14 @@ class Upload {
     const digest = await this.#source.digest();
     const path = new URL(location);
     path.searchParams.set("digest", digest);
-    const incoming = await this.#host.send({ method: "PUT", path, scopes, signal, headers: { "Content-Length": "0" } });
+    const headers = { "Content-Length": "0" };
+    const incoming = await this.#host.send({ method: "PUT", path, scopes, signal, headers, accept: [404] });
     incoming.end();
-    return digest;
+    if (incoming.response.status !== 404 || (await this.#repository.hasBlob(digest, scopes, signal))) return digest;
+    // The registry knows nothing of the upload, nor has it the blob from an answer that got lost: begin anew.
+    this.#location = undefined;
+    this.#complete = false;
+    throw new SlipwayError("unavailable", `${location.host} has forgotten the upload of ${digest}`);
   }
 
   /** Where the upload stands after a failure. */
@@ -203,21 +208,25 @@ class SendWatch {
 
   body(source: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
     const iterator = source[Symbol.asyncIterator]();
+    let cancelled = false;
+    const next = () =>
+      iterator.next().catch((error: unknown) => {
+        this.failure = error;
+        throw error;
+      });
     return new ReadableStream<Uint8Array>(
       {
         pull: async (controller) => {
-          try {
-            const { done, value } = await iterator.next();
-            if (done) return controller.close();
-            this.#sent += value.length;
-            controller.enqueue(value);
-            this.#onBytes(this.#sent);
-          } catch (error) {
-            this.failure = error;
-            controller.error(error);
-          }
+          const { done, value } = await next();
+          // The request may have ended while the content was read.
+          if (cancelled) return;
+          if (done) return controller.close();
+          this.#sent += value.length;
+          controller.enqueue(value);
+          this.#onBytes(this.#sent);
         },
         cancel: async () => {
+          cancelled = true;
           await iterator.return?.();
         },
       },
