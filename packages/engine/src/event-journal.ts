@@ -3,7 +3,7 @@ import type { Store } from "@slipway/store";
 import type { EngineEvent } from "./faces.ts";
 
 /** Past events that `since` can still reach, also after a restart; Docker keeps 256 and forgets them. */
-const KEPT_EVENTS = 2048;
+const KEPT_EVENTS = 1024;
 /** Characters of all kept events together: labels, which events carry, may be large, and all are read in one turn. */
 const KEPT_CHARACTERS = 2 * 1024 * 1024;
 /** What may pile up over the bounds before the oldest are taken away. */

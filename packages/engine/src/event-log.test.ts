@@ -102,7 +102,7 @@ test("the past is bounded in number and in size", () => {
   const database = newDatabase();
   const log = new EventLog(journal(database));
   for (let count = 0; count < 5000; count++) log.publish({ type: "image", action: "tag", id: "a", attributes: {} });
-  expect([...journal(database).read()]).toHaveLength(2048);
+  expect([...journal(database).read()]).toHaveLength(1024);
   const label = "x".repeat(256 * 1024);
   for (let count = 0; count < 40; count++)
     log.publish({ type: "image", action: "tag", id: "b", attributes: { label } });
