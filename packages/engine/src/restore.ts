@@ -120,8 +120,7 @@ function announceEnd(context: ContainerContext, entry: ContainerEntry, exit: Exi
 function notePause(context: ContainerContext, entry: ContainerEntry): void {
   const parent = entry.definition.hostConfig.CgroupParent || undefined;
   const cgroup = new Cgroup(cgroupsPath(entry.id, parent));
-  const state = cgroup.version === 2 ? cgroup.read("", "cgroup.freeze") : cgroup.read("freezer", "freezer.state");
-  const isFrozen = /^(1|FROZEN|FREEZING)/.test(state ?? "");
+  const isFrozen = cgroup.isFrozen();
   if (isFrozen !== (entry.state.status === "paused")) {
     context.index.apply(entry, { kind: isFrozen ? "paused" : "resumed" });
   }

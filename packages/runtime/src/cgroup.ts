@@ -49,6 +49,12 @@ export class Cgroup {
     return fieldOf(readOptional(join(this.directory("memory"), file)), "oom_kill") ?? 0;
   }
 
+  /** Whether its processes stand still, or are about to. */
+  isFrozen(): boolean {
+    const state = this.version === 2 ? this.read("", "cgroup.freeze") : this.read("freezer", "freezer.state");
+    return /^(1|FROZEN|FREEZING)/.test(state ?? "");
+  }
+
   /** Removes it with the cgroups below. False if something still lives in it. */
   remove(): boolean {
     return this.directories().every(removeTree);

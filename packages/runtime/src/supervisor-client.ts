@@ -16,7 +16,7 @@ export interface SupervisorClientOptions {
 }
 
 /** What may be asked again when nobody knows whether it was done. */
-const REPEATABLE = new Set(["state", "acknowledge", "delete", "resize"]);
+const REPEATABLE = new Set(["state", "acknowledge", "delete", "resize", "pause", "resume"]);
 /** Milliseconds a new supervisor gets until it answers. */
 const START_DEADLINE = 10_000;
 /** Milliseconds between two looks for its socket. */

@@ -136,6 +136,21 @@ describe("a container's life", () => {
     await trial.client.delete(container.id);
   });
 
+  test("a pause waits for an exec that is being started, and what is paused starts none", async () => {
+    const container = await running();
+    const exec = trial.client.exec(execOf(container, "before", ["sleep", "1000"]));
+    const paused = trial.client.pause(container.id);
+    const late = failureOf(trial.client.exec(execOf(container, "late", ["true"])));
+    expect((await exec).pid).toBeGreaterThan(1);
+    await paused;
+    expect(await late).toMatchObject({ code: "conflict", message: expect.stringContaining("is paused") });
+    // Said again, as after a crash, it is no mistake.
+    await trial.client.pause(container.id);
+    await trial.client.resume(container.id);
+    await trial.client.resume(container.id);
+    await trial.client.delete(container.id);
+  });
+
   test("deleting ends what runs and leaves no cgroup and no state", async () => {
     const container = await running();
     await trial.client.delete(container.id);

@@ -18,11 +18,13 @@ export interface Ground {
 export type Attack = (ground: Ground) => Promise<void>;
 
 const CONTAINERS = ["target", "target", "stopped", "swapping", "swapping"];
+/** Milliseconds: what is asked to wait for something waits for ever. */
+const PATIENCE = 3000;
 const MAX_BOMB = 32 * 1024 * 1024;
 
 async function send(ground: Ground, method: string, path: string, body?: string | Uint8Array): Promise<Response> {
   const init = body === undefined ? {} : { body, headers: { "Content-Type": "application/json" } };
-  const response = await ground.api.fetch(method, path, { ...init, signal: AbortSignal.timeout(30_000) });
+  const response = await ground.api.fetch(method, path, { ...init, signal: AbortSignal.timeout(PATIENCE) });
   await ground.note(`${method} ${path.slice(0, 120)}`, response);
   return response;
 }

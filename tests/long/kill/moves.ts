@@ -7,6 +7,8 @@ const CONTAINERS = Array.from({ length: 10 }, (_, n) => `k${n}`);
 const NETWORKS = ["net0", "net1", "net2"];
 const VOLUMES = ["vol0", "vol1", "vol2", "vol3"];
 const IMAGES = ["kill/a", "kill/b"];
+/** Milliseconds for any answer: nothing here may take longer than a stop and a kill. */
+const PATIENCE = 30_000;
 const FIRST_PORT = 24_000;
 const PORTS = 6;
 /** Containers of the proof's own, which no move touches. */
@@ -18,6 +20,8 @@ export class Memory {
   /** Somebody has asked for their removal, perhaps before their maker heard of their creation. */
   readonly doomed = new Set<string>();
   readonly seen = new Set<string>();
+  /** Something was asked and never answered. */
+  unanswered = false;
   /** Answers of 500 and above, by their words, and how often. */
   readonly failures = new Map<string, number>();
 }
@@ -40,7 +44,8 @@ export class Player {
     while (!signal.aborted) {
       try {
         await this.#random.pick(MOVES)(this);
-      } catch {
+      } catch (error) {
+        if ((error as Error).name === "TimeoutError") this.#memory.unanswered = true;
         // The engine died while it was asked.
         await Bun.sleep(2);
       }
@@ -69,7 +74,8 @@ export class Player {
 
   async ask(method: string, path: string, body?: unknown): Promise<Response> {
     const json = { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-    const response = await this.#api.fetch(method, path, body === undefined ? {} : json);
+    const signal = AbortSignal.timeout(PATIENCE);
+    const response = await this.#api.fetch(method, path, { signal, ...(body === undefined ? {} : json) });
     const text = await response.clone().text();
     if (response.status >= 500) {
       const words = `${method} ${path.replace(/\?.*/, "")}: ${text.replace(/[0-9a-f]{64}/g, "ID").trim()}`;

@@ -1,24 +1,16 @@
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { SlipwayError } from "@slipway/base";
 import { closeFd, kill, openConsoleSocket } from "@slipway/sys";
-import { Cgroup } from "../cgroup.ts";
+import type { Cgroup } from "../cgroup.ts";
 import type { ExecRequest, ExitRecord, KnownExec, StartRequest } from "../faces.ts";
 import { Runc } from "../runc.ts";
 import type { Connection } from "./connection.ts";
 import { type DescriptorStore, pidNamespaceOf } from "./descriptor-store.ts";
 import { execProcessSpec, writeConsoleSize } from "./exec-spec.ts";
+import { cgroupOf, list, named, readJson, readLink, reopen } from "./found-files.ts";
 import type { Loop } from "./loop.ts";
-import { openOutputFifo, PipeScratch } from "./output-pipe.ts";
+import { PipeScratch } from "./output-pipe.ts";
 import { startRuntime } from "./runtime-child.ts";
 import { Stdio, type StdioDescriptors } from "./stdio.ts";
 import { type ProcessContext, type ProcessMeta, processKey, SupervisedProcess } from "./supervised-process.ts";
@@ -38,6 +30,10 @@ interface Contained {
   readonly cgroup: Cgroup;
   readonly init: SupervisedProcess;
   readonly execs: Map<string, SupervisedProcess>;
+  /** Execs that the runtime is about to start. */
+  launching: number;
+  /** A pause that waits for them. */
+  pause: (() => void) | undefined;
 }
 
 /** What the supervisor does; the connections' side of it is elsewhere. Everything is synchronous or calls back once. */
@@ -96,7 +92,7 @@ export class SupervisorServer {
       logDirectory: request.logDirectory,
     };
     const init = new SupervisedProcess(this.#context, meta, new ProcessPaths(bundle), this.#stdioFor(id));
-    this.#containers.set(id, { bundle, cgroup, init, execs: new Map() });
+    this.#containers.set(id, { bundle, cgroup, init, execs: new Map(), launching: 0, pause: undefined });
     rmSync(ProcessPaths.execs(bundle), { recursive: true, force: true });
     this.#link(id, bundle);
     const command = ["run", "--detach", "--bundle", bundle, "--pid-file", init.paths.pid];
@@ -113,6 +109,8 @@ export class SupervisorServer {
     const { containerId, execId } = request;
     const container = this.#container(containerId);
     if (container.init.phase !== "running") throw notRunning(containerId);
+    // The runtime would hang in what stands still until somebody resumes it.
+    if (container.pause !== undefined || container.cgroup.isFrozen()) throw isPaused(containerId);
     const meta: ProcessMeta = {
       id: containerId,
       execId,
@@ -129,8 +127,10 @@ export class SupervisorServer {
     const setup = () => {
       writeFileSync(paths.execSpec, JSON.stringify(execProcessSpec(request, container.bundle)), { mode: 0o600 });
     };
+    container.launching++;
     this.#launch(exec, { before: command, after: [containerId], setup }, (error, result) => {
       if (error !== undefined && error !== null) container.execs.delete(execId);
+      if (--container.launching === 0) container.pause?.();
       done(error, result);
     });
   }
@@ -161,11 +161,22 @@ export class SupervisorServer {
     process.stdio.resize(size.rows, size.columns);
   }
 
-  /** `pause` or `resume`. */
+  /** What is so already is well: a predecessor may have done it and not lived to say so. */
   freeze(command: "pause" | "resume", id: string, done: Done<null>): void {
     const container = this.#container(id);
     if (container.init.phase !== "running") throw notRunning(id);
-    this.#run(container.init.paths.runtimeLog, [command, id], done);
+    if (container.cgroup.isFrozen() === (command === "pause")) {
+      done(undefined, null);
+      return;
+    }
+    const run = (): void => {
+      this.#run(container.init.paths.runtimeLog, [command, id], (error) => {
+        container.pause = undefined;
+        done(error, null);
+      });
+    };
+    if (command === "pause") container.pause = run;
+    if (command === "resume" || container.launching === 0) run();
   }
 
   state(): {
@@ -234,7 +245,14 @@ export class SupervisorServer {
         this.#unlink(id);
         continue;
       }
-      const container: Contained = { bundle, cgroup: cgroupOf(bundle), init, execs: new Map() };
+      const container: Contained = {
+        bundle,
+        cgroup: cgroupOf(bundle),
+        init,
+        execs: new Map(),
+        launching: 0,
+        pause: undefined,
+      };
       this.#containers.set(id, container);
       for (const execId of list(ProcessPaths.execs(bundle))) {
         const exec = this.#recoverProcess(bundle, execId, descriptors);
@@ -388,59 +406,14 @@ export class SupervisorServer {
   }
 }
 
-/**
- * The cgroup that a bundle asks for. A search instead of a parser: the document is mostly the seccomp profile, and this
- * process keeps small by not making thousands of objects for each start.
- */
-function cgroupOf(bundle: string): Cgroup {
-  const path = /"cgroupsPath":\s*"([^"]+)"/.exec(readFileSync(`${bundle}/config.json`, "utf8"))?.[1];
-  if (path === undefined) throw new SlipwayError("invalid", `${bundle}/config.json names no cgroup`);
-  return new Cgroup(path);
-}
-
 function notRunning(id: string): SlipwayError {
   return new SlipwayError("conflict", `Container ${id} is not running`);
 }
 
+function isPaused(id: string): SlipwayError {
+  return new SlipwayError("conflict", `container ${id} is paused, unpause the container before exec`);
+}
+
 function isAcknowledged(process: SupervisedProcess): boolean {
   return list(dirname(process.paths.acknowledged)).includes("acknowledged");
-}
-
-function named(entry: { readonly label: string; readonly fds: readonly number[] }): StdioDescriptors {
-  const names = (entry.label.split(" ")[1] ?? "").split(",");
-  return Object.fromEntries(names.map((name, index) => [name, entry.fds[index]]));
-}
-
-/** Without a keeper the pipes are still there while the container runs; a terminal is not. */
-function reopen(meta: ProcessMeta, paths: ProcessPaths): StdioDescriptors {
-  if (meta.terminal) return {};
-  try {
-    return { stdout: openOutputFifo(paths.stdout), stderr: openOutputFifo(paths.stderr) };
-  } catch {
-    return {};
-  }
-}
-
-function readJson<T>(path: string): T | undefined {
-  try {
-    return JSON.parse(readFileSync(path, "utf8")) as T;
-  } catch {
-    return undefined;
-  }
-}
-
-function list(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
-  }
-}
-
-function readLink(path: string): string | undefined {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return undefined;
-  }
 }
