@@ -17,19 +17,39 @@ export async function npmFolder(...packages: string[]): Promise<string> {
   });
 }
 
-/** The `bin` folder of a virtual environment with these packages. */
+/** A folder for `PYTHONPATH` with these packages. */
 export async function pythonFolder(...packages: string[]): Promise<string> {
-  const folder = await installed("pip", packages, async (folder) => {
-    await must(["python3", "-m", "venv", folder]);
-    await must([join(folder, "bin/pip"), "install", "-q", "--disable-pip-version-check", ...packages]);
+  return await installed("pip", packages, async (folder) => {
+    await must([
+      "python3",
+      "-m",
+      "pip",
+      "install",
+      "-q",
+      "--disable-pip-version-check",
+      "--target",
+      folder,
+      ...packages,
+    ]);
   });
-  return join(folder, "bin");
 }
 
 /** An unpacked source distribution. */
 export async function pythonSource(name: string, version: string): Promise<string> {
   const folder = await installed("pip-source", [name, version], async (folder) => {
-    await must(["pip", "download", "-q", "--no-deps", "--no-binary", name, "-d", folder, `${name}==${version}`]);
+    await must([
+      "python3",
+      "-m",
+      "pip",
+      "download",
+      "-q",
+      "--no-deps",
+      "--no-binary",
+      name,
+      "-d",
+      folder,
+      `${name}==${version}`,
+    ]);
     await must(["tar", "-xzf", `${name}-${version}.tar.gz`], { cwd: folder });
   });
   return join(folder, `${name}-${version}`);
@@ -39,8 +59,8 @@ export async function pythonSource(name: string, version: string): Promise<strin
 export async function goProgram(module: string, path: string, flags: readonly string[] = []): Promise<string> {
   const [name = "", version = ""] = module.split("@");
   const folder = await installed("go", [module, path, ...flags], async (folder) => {
-    writeFileSync(join(folder, "go.mod"), `module tool\ngo 1.24\nrequire ${name} ${version}\n`);
-    writeFileSync(join(folder, "tool.go"), `//go:build tool\npackage tool\nimport _ "${path}"\n`);
+    writeFileSync(join(folder, "go.mod"), `module foreign\ngo 1.24\nrequire ${name} ${version}\n`);
+    writeFileSync(join(folder, "tool.go"), `//go:build tools\n\npackage foreign\nimport _ "${path}"\n`);
     const env = { CGO_ENABLED: "0", GOFLAGS: "-mod=mod" };
     await must(["go", "mod", "tidy"], { cwd: folder, env });
     await must(["go", "build", "-trimpath", "-ldflags", "-s -w", ...flags, "-o", "program", path], {
