@@ -118,7 +118,7 @@ export interface BuildResult {
 
 export interface Builder {
   /**
-   * Throws `SlipwayError`; a failed RUN has `details` `{ exitCode, source: SourceRange, lastLines: string[], vertex }`,
+   * Throws `SlipwayError`; a failed RUN has `details` `{ exitCode, command, source: SourceRange, lastLines: string[], vertex }`,
    * a mistake in the Dockerfile `{ source }` and a message that shows the line.
    */
   build(request: BuildRequest, onEvent: (event: BuildEvent) => void, signal?: AbortSignal): Promise<BuildResult>;

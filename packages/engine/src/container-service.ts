@@ -235,12 +235,12 @@ export class ContainerService {
     const busy = (): boolean => isAlive(entry.state.status) || entry.state.status === "restarting";
     let state = entry.state;
     if (options.condition === "not-running") {
-      while (busy() && index.get(entry.id) !== undefined) {
+      // As in Docker the exit counts, also of a container that is started again at once.
+      if (busy()) {
         const exit = index.nextExit(entry.id, options.signal);
         options.registered();
         state = await exit;
-      }
-      if (!isAlive(state.status)) options.registered();
+      } else options.registered();
     } else {
       const wait = options.condition === "removed" ? index.removal : index.nextExit;
       const end = wait.call(index, entry.id, options.signal);

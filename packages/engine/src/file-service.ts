@@ -6,6 +6,7 @@ import { type ContainerChange, changesOf, withoutMountPoints } from "./container
 import { type CommitRequest, commitContainer } from "./container-commit.ts";
 import { type ContainerContext, publishContainerEvent } from "./container-context.ts";
 import type { ContainerEntry } from "./container-index.ts";
+import { isAlive } from "./container-life.ts";
 import { baseName, cleanPath, openPlace, type PathStat, statPath } from "./container-path.ts";
 import { type OpenedRoot, openRoot } from "./opened-root.ts";
 import { extractTree } from "./tree-extract.ts";
@@ -122,8 +123,7 @@ export class FileService {
       // Noted first: if the engine falls meanwhile, the next one knows whose pause it is.
       index.amend(entry, { state: { committing: true } });
       try {
-        await this.#pausing.pause(entry.id);
-        return await commitContainer(this.#context, entry, request);
+        if (await this.#pauseUnlessEnding(entry)) return await commitContainer(this.#context, entry, request);
       } finally {
         // It may have been ended or removed meanwhile.
         await this.#pausing.unpause(entry.id).catch(() => {});
@@ -131,6 +131,21 @@ export class FileService {
       }
     }
     return lock.with(entry.id, () => commitContainer(this.#context, entry, request));
+  }
+
+  /** False if it ended instead: what cannot be paused because it is ending is an ended container in a moment. */
+  async #pauseUnlessEnding(entry: ContainerEntry): Promise<boolean> {
+    try {
+      await this.#pausing.pause(entry.id);
+      return true;
+    } catch (error) {
+      try {
+        if (isAlive(entry.state.status)) await this.#context.index.nextExit(entry.id, AbortSignal.timeout(1_000));
+      } catch {
+        throw error;
+      }
+      return false;
+    }
   }
 }
 

@@ -228,13 +228,13 @@ export class Containers implements ContainerNetworks {
     life.letGo();
   }
 
+  /** Does nothing once the endpoint is gone: a container that has ended may be renamed while its network is released. */
   rename(containerId: string, network: string, names: readonly string[]): void {
-    const { catalog, endpoints, dns } = this.#parts;
-    const { id, name } = catalog.get(network);
-    const endpoint = endpoints.ofContainer(containerId).find((each) => each.networkId === id);
-    if (endpoint === undefined) {
-      throw new SlipwayError("forbidden", `container ${shortId(containerId)} is not connected to network ${name}`);
-    }
+    const { endpoints, dns } = this.#parts;
+    const endpoint = endpoints
+      .ofContainer(containerId)
+      .find(({ networkId, networkName }) => networkId === network || networkName === network);
+    if (endpoint === undefined) return;
     endpoints.setNames(endpoint.id, names);
     dns.refresh(containerId);
   }

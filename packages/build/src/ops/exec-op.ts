@@ -283,6 +283,6 @@ function failedStep(operation: ExecOperation, exitCode: number, lastLines: reado
   const command = operation.args.join(" ");
   const shown = command.length > 400 ? `${command.slice(0, 400)}...` : command;
   return new SlipwayError("invalid", `process "${shown}" did not complete successfully: exit code: ${exitCode}`, {
-    details: { exitCode, lastLines },
+    details: { exitCode, lastLines, command: shown },
   });
 }

@@ -153,6 +153,15 @@ describe("a container on networks of the user's own", () => {
     expect(await reaches(asker, "before")).toBe(false);
   });
 
+  test("is renamed while the network of its ended process is released", async () => {
+    const { containers, networks } = fixture.engine;
+    await networks.create({ name: "one" });
+    const id = await up({ name: "before", hostConfig: { NetworkMode: "one" } });
+    await containers.stop(id, {});
+    await containers.rename("before", "after");
+    expect((await inspect(id)).name).toBe("after");
+  });
+
   test("has the same random port after a restart, in both families", async () => {
     const { containers } = fixture.engine;
     const hostConfig: HostConfig = { PortBindings: { "80/tcp": [{ HostIp: "", HostPort: "" }] } };

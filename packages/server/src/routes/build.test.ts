@@ -86,24 +86,45 @@ describe("builds", () => {
     });
   });
 
+  test("what a step prints on standard error is red, as the classic builder has it", async () => {
+    const vertex = `sha256:${"b".repeat(64)}` as Digest;
+    const backends = fakeBackends({
+      builds: {
+        async build(_, onEvent) {
+          onEvent({ type: "log", vertex, stream: "stderr", time: 0, data: Buffer.from("oh\n") });
+          return { imageId: IMAGE, names: [] };
+        },
+      },
+    });
+    await withServer(backends, async ({ request }) => {
+      const answer = await (await request("/build", { method: "POST", body: "tar" })).text();
+      expect(answer.split("\n")).toContain(JSON.stringify({ stream: "\x1b[91moh\n\x1b[0m" }));
+    });
+  });
+
   test("a failure before anything was said is an HTTP error, after that a last line", async () => {
     let speak = false;
     const backends = fakeBackends({
       builds: {
         async build(_, onEvent) {
           if (speak) onEvent({ type: "warning", message: "careful" });
-          throw new SlipwayError("invalid", "it failed", { details: { exitCode: 3 } });
+          throw new SlipwayError("invalid", "it failed", { details: { exitCode: 3, command: "/bin/sh -c false" } });
         },
       },
     });
     await withServer(backends, async ({ request }) => {
-      const early = await request("/build", { method: "POST", body: "tar" });
+      const early = await request("/build?q=1", { method: "POST", body: "tar" });
       expect(early.status).toBe(400);
       expect(await message(early)).toBe("it failed");
       speak = true;
       const late = await request("/build", { method: "POST", body: "tar" });
       expect(late.status).toBe(200);
-      expect(await late.text()).toEndWith('{"errorDetail":{"code":3,"message":"it failed"},"error":"it failed"}\n');
+      const sentence = "The command '/bin/sh -c false' returned a non-zero code: 3";
+      expect((await late.text()).split("\n").slice(1)).toEqual([
+        '{"stream":"it failed\\n"}',
+        `{"errorDetail":{"code":3,"message":"${sentence}"},"error":"${sentence}"}`,
+        "",
+      ]);
     });
   });
 

@@ -56,6 +56,10 @@ async function build(call: Call, builds: Backends["builds"], running: Map<string
       const signal = AbortSignal.any([call.signal, cancel.signal]);
       const result = await builds.build(request, (event) => narrator.tell(event), signal);
       sendResult(lines, result, quiet);
+    } catch (error) {
+      // The classic sentence says less than ours, which shows the lines of the Dockerfile.
+      if (!quiet && failedCommand(error) !== undefined) lines.send({ stream: `${errorMessage(error)}\n` });
+      throw error;
     } finally {
       if (buildId !== undefined) running.delete(buildId);
     }
@@ -77,9 +81,17 @@ function sendResult(lines: LineStream, result: BuildResult, quiet: boolean): voi
 }
 
 function failureLine(error: unknown): Record<string, unknown> {
-  const message = errorMessage(error);
-  const exitCode = error instanceof SlipwayError ? error.details.exitCode : undefined;
-  return { errorDetail: { ...(typeof exitCode === "number" && { code: exitCode }), message }, error: message };
+  const failed = failedCommand(error);
+  const message = failed?.message ?? errorMessage(error);
+  return { errorDetail: { ...(failed && { code: failed.exitCode }), message }, error: message };
+}
+
+/** A step that failed in the classic builder's words, which its clients look for. */
+function failedCommand(error: unknown): { readonly exitCode: number; readonly message: string } | undefined {
+  if (!(error instanceof SlipwayError)) return undefined;
+  const { exitCode, command } = error.details;
+  if (typeof exitCode !== "number" || typeof command !== "string") return undefined;
+  return { exitCode, message: `The command '${command}' returned a non-zero code: ${exitCode}` };
 }
 
 /** Tells the events of a build in the classic builder's manner: a line for each step, then what it prints. */
@@ -126,7 +138,8 @@ class Narrator {
     const key = `${event.vertex} ${event.stream}`;
     const decoder = this.#decoders.get(key) ?? new TextDecoder();
     this.#decoders.set(key, decoder);
-    this.#say(decoder.decode(event.data, { stream: true }));
+    const text = decoder.decode(event.data, { stream: true });
+    if (text !== "") this.#say(event.stream === "stderr" ? `\x1b[91m${text}\x1b[0m` : text);
   }
 
   #announce(id: string): void {

@@ -37,7 +37,7 @@ async function load(call: Call, images: Backends["images"]): Promise<Reply> {
   const quiet = call.query.boolean("quiet", true);
   const platforms = call.version < 48 ? [] : readPlatforms(call.query);
   const lines = new LineStream();
-  const work = async () => {
+  const read = async () => {
     const loaded = await images.load(call.body(), {
       signal: call.signal,
       onProgress: (progress) => {
@@ -50,6 +50,8 @@ async function load(call: Call, images: Backends["images"]): Promise<Reply> {
       for (const name of image.names) lines.send({ stream: `Loaded image: ${name}\n` });
     }
   };
+  // Docker answers 200 whatever the archive is, and tells its mistakes in a line: clients look there.
+  const work = () => read().catch((error: unknown) => lines.send(failureLine(error)));
   return await lines.reply(work, failureLine);
 }
 
