@@ -21,6 +21,7 @@ import { containerScenarios } from "./scenarios/containers.ts";
 import { daemonReadiness } from "./scenarios/daemon.ts";
 import { listScenarios } from "./scenarios/list.ts";
 import { networkScenarios } from "./scenarios/network.ts";
+import { registryScenarios } from "./scenarios/registry.ts";
 import { runScenarios } from "./scenarios/run.ts";
 import { table } from "./table.ts";
 
@@ -33,7 +34,7 @@ const { values: options } = parseArgs({
 
 const all = [
   ...[...runScenarios, ...listScenarios, ...containerScenarios, ...networkScenarios],
-  ...[...buildScenarios, ...archiveScenarios],
+  ...[...buildScenarios, ...archiveScenarios, ...registryScenarios],
 ];
 const words = (options.match ?? "").split(",");
 const scenarios = all.filter(({ name }) => words.some((word) => name.includes(word.trim())));

@@ -1,4 +1,4 @@
-import { isError, SlipwayError } from "@slipway/base";
+import { errorCode, errorMessage, isError, SlipwayError } from "@slipway/base";
 import { type Digest, digestOf, type Platform } from "@slipway/oci";
 import type { Image, Store } from "@slipway/store";
 import type { BuildEvent } from "../faces.ts";
@@ -59,6 +59,7 @@ export interface BaseImagesOptions {
 export class BaseImages {
   readonly #options: BaseImagesOptions;
   readonly #remote = new Map<string, RemoteBase>();
+  readonly #failures = new Map<string, unknown>();
   #missing: string | undefined;
 
   constructor(options: BaseImagesOptions) {
@@ -70,6 +71,7 @@ export class BaseImages {
     const { store, remote, always } = this.#options;
     const known = this.#remote.get(name);
     if (known !== undefined) return known.image;
+    if (this.#failures.has(name)) throw this.#failures.get(name);
     if (remote === undefined) return findLocal(store, name);
     const local = always ? undefined : store.images.find(name);
     if (local !== undefined) return local;
@@ -83,7 +85,13 @@ export class BaseImages {
     const name = this.#missing;
     this.#missing = undefined;
     if (name === undefined || remote === undefined) return false;
-    this.#remote.set(name, await remote.resolve(name, { platform, credentials, signal }));
+    try {
+      this.#remote.set(name, await remote.resolve(name, { platform, credentials, signal }));
+    } catch (error) {
+      signal.throwIfAborted();
+      // Told when the plan asks again, which knows the place.
+      this.#failures.set(name, withName(name, error));
+    }
     return true;
   }
 
@@ -98,6 +106,12 @@ export class BaseImages {
         onEvent({ type: "status", vertex, id, current, ...size, time: Date.now(), ...(completed && { completed }) });
       }, signal);
   }
+}
+
+function withName(name: string, error: unknown): SlipwayError {
+  const message = `failed to resolve source metadata for ${name}: ${errorMessage(error)}`;
+  const hint = error instanceof SlipwayError ? error.hint : undefined;
+  return new SlipwayError(errorCode(error), message, { cause: error, ...(hint !== undefined && { hint }) });
 }
 
 /** Names a fetch among those of all builds that run. */
