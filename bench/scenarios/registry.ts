@@ -3,7 +3,6 @@ import { join } from "node:path";
 import type { Engine } from "../engines.ts";
 import { runCommand, timeCommand } from "../measure.ts";
 import type { Scenario } from "../scenario.ts";
-import { WRITE_300_MB } from "./build.ts";
 
 /** Debian's docker-registry on loopback, where nothing is in the way but the engines. */
 class Registry implements AsyncDisposable {
@@ -57,6 +56,8 @@ async function forget(engine: Engine, ...names: string[]): Promise<void> {
   await runCommand(engine.command("builder", "prune", "-a", "-f"));
 }
 
+/** What no compression makes smaller. */
+const NOISE_300_MB = "mkdir /out && for i in $(seq 30); do head -c 10000000 /dev/urandom > /out/$i; done";
 const BIG = "bench/pushed";
 
 const push: Scenario = {
@@ -65,7 +66,7 @@ const push: Scenario = {
   goal: 1.2 / 3.5,
   rounds: 3,
   async prepare(engine, workspace) {
-    await build(engine, workspace, BIG, [`RUN ${WRITE_300_MB}`]);
+    await build(engine, workspace, BIG, [`RUN ${NOISE_300_MB}`]);
     return async () => {
       await using registry = await Registry.start(workspace);
       const name = `${registry.host}/big`;
@@ -87,7 +88,7 @@ const pushChange: Scenario = {
     return async () => {
       await using registry = await Registry.start(workspace);
       const name = `${registry.host}/changed`;
-      const lines = [`RUN ${WRITE_300_MB}`];
+      const lines = [`RUN ${NOISE_300_MB}`];
       await build(engine, workspace, name, [...lines, "RUN echo first > /top"]);
       await runCommand(engine.command("push", "-q", name));
       await build(engine, workspace, name, [...lines, `RUN echo ${round++} > /top`]);
@@ -127,6 +128,6 @@ const layers = Array.from({ length: 40 }, (_, index) => `RUN head -c 25000000 /d
 export const registryScenarios: readonly Scenario[] = [
   push,
   pushChange,
-  pull("300 MB", 0.8 / 2.4, [`RUN ${WRITE_300_MB}`]),
+  pull("300 MB", 0.8 / 2.4, [`RUN ${NOISE_300_MB}`]),
   pull("40 layers of 25 MB each", 1 / 2, layers),
 ];

@@ -48,22 +48,29 @@ export function streamBlob(pool: WorkerPool, path: string, digest: Digest): Read
 
 function workerStream(pool: WorkerPool, job: Exclude<StreamJob, { op: "load" }>): ReadableStream<Uint8Array> {
   let run: StreamRun | undefined;
+  let cancelled = false;
   return new ReadableStream<Uint8Array>(
     {
       async start(controller) {
         run = await pool.start(job, (message) => {
-          if (message.type === "chunk") controller.enqueue(message.bytes);
+          // What was on its way when the reader left has nobody to go to.
+          if (message.type === "chunk" && !cancelled) controller.enqueue(message.bytes);
         });
         for (let ahead = 1; ahead < AHEAD; ahead++) run.pull();
         run.result.then(
-          () => controller.close(),
-          (error: unknown) => controller.error(error),
+          () => {
+            if (!cancelled) controller.close();
+          },
+          (error: unknown) => {
+            if (!cancelled) controller.error(error);
+          },
         );
       },
       pull() {
         run?.pull();
       },
       cancel() {
+        cancelled = true;
         run?.stop();
       },
     },

@@ -19,6 +19,7 @@ import type { LayerForm } from "./layer-content.ts";
 import type { LayerToPush, LayerUploads, PushTarget } from "./layer-uploads.ts";
 import type { OnProgress } from "./progress.ts";
 import { pushDocument } from "./push-document.ts";
+import { indexOf, pushOthers } from "./push-index.ts";
 import { Repository } from "./repository.ts";
 import { uploadBytes } from "./upload.ts";
 
@@ -68,13 +69,42 @@ export async function pushImage(
     const layers = await pushLayers(context, image, target);
     const { bytes, mediaType } = await manifestOf(store, image, layers);
     await pushConfig(store, image, target);
-    const pushed = await pushDocument(target, { reference: reference.tag ?? digestOf(bytes), bytes, mediaType });
+    const whole = await pushWhole(store, image, { bytes, mediaType }, target);
+    const { bytes: top, mediaType: type } = whole ?? { bytes, mediaType };
+    const pushed = await pushDocument(target, {
+      reference: reference.tag ?? digestOf(top),
+      bytes: top,
+      mediaType: type,
+    });
     store.images.tag(image.id, { domain: reference.domain, path: reference.path, digest: pushed });
-    report({ status: `${reference.tag ?? pushed}: digest: ${pushed} size: ${bytes.length}` });
-    return { digest: pushed, size: bytes.length };
+    report({ status: `${reference.tag ?? pushed}: digest: ${pushed} size: ${top.length}` });
+    return { digest: pushed, size: top.length };
   } catch (error) {
     throw explainedPush(error, reference);
   }
+}
+
+interface Document {
+  readonly bytes: Uint8Array;
+  readonly mediaType: string;
+}
+
+/** The index that the image came with, after all that it names is there; undefined when it goes without one. */
+async function pushWhole(
+  store: Store,
+  image: Image,
+  manifest: Document,
+  target: PushTarget,
+): Promise<Document | undefined> {
+  const index = await indexOf(store, image);
+  // An index names the manifest that it came with, and no other.
+  if (index === undefined || digestOf(manifest.bytes) !== image.manifestDigest) return undefined;
+  if (!(await pushOthers(store, image, index, target))) {
+    target.report({ status: "Only this platform's image is pushed: the others of its index are not here" });
+    return undefined;
+  }
+  await pushDocument(target, { reference: image.manifestDigest, ...manifest });
+  return index;
 }
 
 /** Its manifest came from elsewhere, or went there already: others may know it by its digest. */

@@ -36,7 +36,7 @@ export class StoreFixture implements AsyncDisposable {
   }
 
   /** An image of layers with a file of these sizes each, that no compression makes smaller, or one with text. */
-  async makeImage(name: string, sizes: readonly (number | string)[]): Promise<Image> {
+  async makeImage(name: string, sizes: readonly (number | string)[], architecture = "amd64"): Promise<Image> {
     const { store } = this;
     await using lease = store.leases.open("test");
     let parent: Awaited<ReturnType<Store["layers"]["fromEntries"]>> | undefined;
@@ -54,7 +54,7 @@ export class StoreFixture implements AsyncDisposable {
       parent = await store.layers.fromEntries({ ...below, entries: [entry], form: "tar", lease });
       diffIds.push(parent.diffId);
     }
-    const config: ImageConfig = { os: "linux", architecture: "amd64", config: {}, diffIds, history: [] };
+    const config: ImageConfig = { os: "linux", architecture, config: {}, diffIds, history: [] };
     return await store.images.put({ config, names: [parseReference(name)], lease });
   }
 
