@@ -33,9 +33,16 @@ const target: Target = {
   ...{ host: values.host, base: values.base },
   engine: values.engine === "docker-20.10" ? "docker-20.10" : "slipway",
   client: Bun.which(values.client) ?? resolve(values.client),
-  clientName: basename(values.client) === "slipway" ? "slipway" : "docker",
+  clientName: clientName(values.client),
   ...(values.netns !== undefined && { netns: values.netns }),
 };
+
+function clientName(client: string): Target["clientName"] {
+  if (basename(client) === "slipway") return "slipway";
+  const version = Bun.spawnSync([client, "--version"]).stdout.toString();
+  return version.includes("version 20.10") ? "docker-20.10" : "docker";
+}
+
 await using runner = new Runner(target, DIFFERENCES);
 await runner.refuseUsedEngine();
 const tally = new Tally();

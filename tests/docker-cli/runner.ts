@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Difference } from "./differences.ts";
+import type { ClientName, Difference } from "./differences.ts";
 import type { Assertion, Expected, Output, Section } from "./vocabulary.ts";
 
 export type EngineName = "docker-20.10" | "slipway";
@@ -15,7 +15,7 @@ export interface Target {
   /** The client's executable. */
   readonly client: string;
   /** The name that the differences use for it. */
-  readonly clientName: "docker" | "slipway";
+  readonly clientName: ClientName;
   /** The base image's name on the engine. */
   readonly base: string;
   /** The network namespace that the engine lives in, as a file. The client then runs there too: published ports are there. */
@@ -147,7 +147,7 @@ export class Runner implements AsyncDisposable {
 
   /** What a client calls itself is no difference: `slipway: ...`, `Run 'slipway run --help'`. */
   #named(text: string): string {
-    return this.#target.clientName === "docker" ? text : text.replaceAll(/\bslipway(?=:| [a-zA-Z[-])/g, "docker");
+    return this.#target.clientName !== "slipway" ? text : text.replaceAll(/\bslipway(?=:| [a-zA-Z[-])/g, "docker");
   }
 
   async #environment(): Promise<Record<string, string>> {

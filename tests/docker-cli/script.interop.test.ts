@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { SlipwayError } from "@slipway/base";
 import { Engine, SLIPWAY } from "../e2e/harness.ts";
 import { DebianEngine } from "./debian-engine.ts";
 import { DIFFERENCES } from "./differences.ts";
@@ -6,6 +7,16 @@ import { type Result, Runner, type Target } from "./runner.ts";
 import { SECTIONS } from "./sections/index.ts";
 
 const SECTION_TIMEOUT = 300_000;
+
+/** The first `docker` on PATH, which must be newer than Debian's. */
+function newestClient(): string {
+  const client = Bun.which("docker") ?? "docker";
+  const version = Bun.spawnSync([client, "--version"]).stdout.toString();
+  if (/version (2[89]|[3-9]\d)\./.test(version)) return client;
+  throw new SlipwayError("unavailable", `the first docker on PATH is no client of version 28: ${version}`, {
+    hint: "Put the static binary of Docker's client on PATH.",
+  });
+}
 
 /** Runs each section as one test against a target that `start` brings up. */
 function script(
@@ -44,7 +55,7 @@ function script(
 script("Docker's client against ours", async () => {
   const engine = await Engine.start();
   const host = `unix://${engine.socket}`;
-  const docker = Bun.which("docker") ?? "docker";
+  const docker = newestClient();
   return { engine, target: { engine: "slipway", host, client: docker, clientName: "docker", base: "slipway/base" } };
 });
 
@@ -54,10 +65,17 @@ script("our client against ours", async () => {
   return { engine, target: { engine: "slipway", host, client: SLIPWAY, clientName: "slipway", base: "slipway/base" } };
 });
 
+script("Debian's client of version 20.10 against ours", async () => {
+  const engine = await Engine.start();
+  const host = `unix://${engine.socket}`;
+  const client = "/usr/bin/docker";
+  return { engine, target: { engine: "slipway", host, client, clientName: "docker-20.10", base: "slipway/base" } };
+});
+
 script("Docker's client against Debian's Docker 20.10", async () => {
   const engine = await DebianEngine.start();
   const { host, netns } = engine;
-  const docker = Bun.which("docker") ?? "docker";
+  const docker = newestClient();
   return {
     engine,
     target: { engine: "docker-20.10", host, netns, client: docker, clientName: "docker", base: "slipway/base" },

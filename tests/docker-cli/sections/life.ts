@@ -64,7 +64,7 @@ export const signals = section("signals and waiting", [
   is("start -a streams and ends with its code", "docker start -a short >/dev/null; echo $?", "4"),
   is("start -a passes on the output", "docker create --name hello $BASE sh -c 'echo hello; exit 3' >/dev/null; docker start -a hello; echo $?", "hello\n3"),
   is("start -ai passes standard input", "docker create -i --name cat $BASE cat >/dev/null; echo typed | docker start -ai cat", "typed"),
-  is("top shows the process", "docker run -d --name top $BASE sleep 777 >/dev/null; docker top top", /^UID\s+PID\s+PPID\s+C\s+STIME\s+TTY\s+TIME\s+CMD\nroot\s+\d+.*sleep 777$/),
+  is("top shows the process", "docker run -d --name top $BASE sleep 777 >/dev/null; wait_for 'docker top top | grep 777'; docker top top", /^UID\s+PID\s+PPID\s+C\s+STIME\s+TTY\s+TIME\s+CMD\nroot\s+\d+.*sleep 777$/),
   is("top takes the options of ps", "docker top top -o pid,args", /^PID\s+(ARGS|COMMAND)\n\d+\s+sleep 777$/),
   fails("top of a stopped container is refused", "docker top quit", 1, /is not running/),
   is("several are stopped at once", "docker stop -t 0 top trap", "top\ntrap"),
