@@ -1,7 +1,8 @@
-import { errorMessage, type Logger } from "@slipway/base";
+import { errorMessage, type Logger, SlipwayError } from "@slipway/base";
 import type { Gauge } from "../observe/metrics.ts";
 import type { Storage } from "../storage/contents.ts";
 import { type Collected, collect } from "./collect.ts";
+import type { CollectReply, CollectRequest } from "./registry-collect-worker.ts";
 import type { RetentionRule } from "./retention.ts";
 
 export interface TimerOptions {
@@ -57,12 +58,31 @@ export class CollectionTimer {
   async #run(): Promise<void> {
     const { log, ...options } = this.#options;
     try {
-      const done = await collect(this.#storage, options);
+      const { place } = this.#storage;
+      const done =
+        place === undefined
+          ? await collect(this.#storage, options)
+          : await collectBeside({ place, rules: options.rules, grace: options.grace });
       this.#total = sum(this.#total, done);
       log.info("collection is done", { ...done });
     } catch (error) {
       log.error("collection failed", { error: errorMessage(error) });
     }
+  }
+}
+
+async function collectBeside(request: CollectRequest): Promise<Collected> {
+  const worker = new Worker(new URL("./registry-collect-worker.ts", import.meta.url).href);
+  try {
+    const reply = await new Promise<CollectReply>((resolve, reject) => {
+      worker.onmessage = (event: MessageEvent<CollectReply>) => resolve(event.data);
+      worker.onerror = (event) => reject(new SlipwayError("internal", event.message));
+      worker.postMessage(request);
+    });
+    if ("error" in reply) throw new SlipwayError("internal", reply.error);
+    return reply.done;
+  } finally {
+    worker.terminate();
   }
 }
 

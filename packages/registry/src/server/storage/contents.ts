@@ -76,5 +76,7 @@ export interface Storage {
   readonly contents: ContentStore;
   /** Whether blobs are read as files, not as streams. */
   readonly hasFiles: boolean;
+  /** The name by which another thread opens the same storage. */
+  readonly place?: string;
   close(): Promise<void>;
 }

@@ -11,7 +11,10 @@ import { S3Records } from "./s3-records.ts";
  * Keys of a bucket come from `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`. Throws `invalid`, `conflict`, `unavailable`.
  */
 export async function openRegistryStorage(place: string): Promise<Storage> {
-  if (!place.startsWith("s3://")) return await openFileStorage(resolve(place.replace(/^file:\/\//, "")));
+  if (!place.startsWith("s3://")) {
+    const folder = resolve(place.replace(/^file:\/\//, ""));
+    return { ...(await openFileStorage(folder)), place: folder };
+  }
   const url = new URL(place);
   const known = ["endpoint", "region", "style"];
   const unknown = [...url.searchParams.keys()].find((name) => !known.includes(name));
@@ -34,7 +37,7 @@ export async function openRegistryStorage(place: string): Promise<Storage> {
   const records = new S3Records(bucket);
   // A wrong name or key is told at the start, not with the first push.
   await records.ping();
-  return { records, contents: new S3Contents(bucket), hasFiles: false, close: async () => {} };
+  return { records, contents: new S3Contents(bucket), hasFiles: false, place, close: async () => {} };
 }
 
 function keysOf(env: Readonly<Record<string, string | undefined>>) {
