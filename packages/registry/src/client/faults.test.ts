@@ -181,6 +181,26 @@ describe("a pull", () => {
   );
 
   test(
+    "of a large layer over a slow connection comes in ranges over several, also when they break",
+    async () => {
+      const name = named(proxy.port, "ranges:v1");
+      await source.makeImage(formatReference(name), [24 * MiB]);
+      await source.client.push(name, { signal });
+      await using target = await StoreFixture.open({ rangesAfter: 0 });
+      // A stop of a moment makes the first connection slow.
+      proxy.inject(
+        { on: BLOB, times: 1, pauseAfter: 100_000 },
+        { on: BLOB, times: 3, cut: { way: "down", after: 90_000 } },
+      );
+      await target.client.pull(name, { signal });
+      expect(proxy.requests.filter((line) => BLOB.test(line)).length).toBeGreaterThan(50);
+      expect(proxy.down).toBeLessThan(24 * MiB * 1.3);
+      expect(await target.problems()).toEqual([]);
+    },
+    TIMEOUT,
+  );
+
+  test(
     "of two who want the same travels once",
     async () => {
       await using target = await StoreFixture.open();

@@ -1,7 +1,7 @@
-import { isError, Semaphore, SingleFlight, SlipwayError } from "@slipway/base";
+import { isError, Semaphore, SingleFlight } from "@slipway/base";
 import type { Descriptor, DiffId } from "@slipway/oci";
-import type { ArrivingLayer, Store } from "@slipway/store";
-import { bodyOf } from "./body.ts";
+import type { Store } from "@slipway/store";
+import { transferBlob } from "./blob-transfer.ts";
 import { ByteReporter, layerId, type OnProgress, SharedProgress } from "./progress.ts";
 import type { Repository } from "./repository.ts";
 import { persistently } from "./retry.ts";
@@ -86,7 +86,11 @@ export class LayerDownloads {
     try {
       const progress = () => arriving.offset;
       const onRetry = (wait: number) => report({ id, status: `Retrying in ${Math.ceil(wait / 1000)} seconds` });
-      const transfer = () => this.#transfer(wanted, { arriving, report, signal });
+      const reporter = new ByteReporter(report, { id, status: "Downloading", total: size });
+      reporter.at(arriving.offset);
+      const onBytes = () => reporter.at(arriving.offset);
+      const { repository } = wanted;
+      const transfer = () => transferBlob({ repository, digest, size, sink: arriving, onBytes, signal });
       await persistently(transfer, { most, longestWait, signal, progress, onRetry });
       report({ id, status: "Verifying Checksum" });
       report({ id, status: "Download complete" });
@@ -96,35 +100,6 @@ export class LayerDownloads {
       if (isError(error, "corrupt")) await arriving.abort();
       else await arriving.suspend();
       throw error;
-    }
-  }
-
-  /** One request for what is missing. Throws `unavailable` when it breaks off. */
-  async #transfer(
-    { descriptor, repository }: WantedLayer,
-    {
-      arriving,
-      report,
-      signal,
-    }: { readonly arriving: ArrivingLayer; readonly report: OnProgress; readonly signal: AbortSignal },
-  ): Promise<void> {
-    const { digest, size } = descriptor;
-    if (arriving.offset === size) return;
-    const reporter = new ByteReporter(report, { id: layerId(digest), status: "Downloading", total: size });
-    reporter.at(arriving.offset);
-    const { incoming, offset } = await repository.openBlob(digest, { offset: arriving.offset, size }, signal);
-    let skip = arriving.offset - offset;
-    for await (const chunk of bodyOf(incoming, repository.host.limits(signal))) {
-      const fresh = skip > 0 ? chunk.subarray(Math.min(skip, chunk.length)) : chunk;
-      skip = Math.max(0, skip - chunk.length);
-      await arriving.write(fresh);
-      reporter.at(arriving.offset);
-    }
-    if (arriving.offset < size) {
-      throw new SlipwayError(
-        "unavailable",
-        `${digest}: the connection ended after ${arriving.offset} of ${size} bytes`,
-      );
     }
   }
 }

@@ -14,6 +14,8 @@ export interface RegistrySettings {
   readonly stallTimeout: number;
   /** Milliseconds for an answer to begin. */
   readonly answerTimeout: number;
+  /** Milliseconds after which a large blob that comes slowly is fetched over several connections. */
+  readonly rangesAfter: number;
   /** Longest `Retry-After` that is waited for, milliseconds. */
   readonly longestWait: number;
   readonly proxies: ProxySettings;
@@ -36,6 +38,7 @@ export const DEFAULT_SETTINGS: RegistrySettings = {
   maxAttempts: 5,
   stallTimeout: 30_000,
   answerTimeout: 60_000,
+  rangesAfter: 1000,
   longestWait: 60_000,
   proxies: {},
   userAgent: "slipway",

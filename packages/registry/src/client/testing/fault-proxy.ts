@@ -10,6 +10,8 @@ export interface Fault {
   readonly cut?: { readonly way: "up" | "down"; readonly after: number };
   /** After so many bytes of the answer nothing more comes, and the connection stays. */
   readonly stallAfter?: number;
+  /** After so many bytes of the answer the rest comes half a second later. */
+  readonly pauseAfter?: number;
   /** One byte of the answer becomes another. */
   readonly corruptAt?: number;
   /** The whole answer in place of the registry's. */
@@ -142,7 +144,9 @@ export class FaultProxy implements Disposable {
       return;
     }
     this.down += bytes.length;
-    writeAll(pair.client, bytes);
+    const pause = fault?.pauseAfter;
+    if (pause === undefined || pair.down <= pause) writeAll(pair.client, bytes);
+    else setTimeout(() => writeAll(pair.client, bytes), 500);
   }
 
   #kill(pair: Pair): void {
