@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { DockerRegistry } from "./docker-registry.ts";
 import { BASE, Engine, run } from "./harness.ts";
 
@@ -85,6 +87,47 @@ describe("an engine beside Debian's docker-registry", () => {
       const missing = await docker("pull", `${registry.host}/nothing/here:v1`);
       expect(missing.code).toBe(1);
       expect(missing.stderr).toContain(`manifest for ${registry.host}/nothing/here:v1 not found: manifest unknown`);
+    },
+    TIMEOUT,
+  );
+
+  test(
+    "a build sends its result, and skopeo reads it with every compression and sends it back",
+    async () => {
+      const context = engine.context({ Dockerfile: `FROM ${BASE}\nRUN echo pushed > /made\n` });
+      for (const compression of ["gzip", "zstd", "uncompressed"]) {
+        const name = `${registry.host}/fourth/${compression}:v1`;
+        await engine.ok("build", "-q", "-t", name, "-o", `type=registry,compression=${compression}`, context);
+        const directory = join(engine.root, `skopeo-${compression}`);
+        const copy = (from: string, to: string) =>
+          run(["skopeo", "copy", "-q", "--src-tls-verify=false", "--dest-tls-verify=false", from, to]);
+        expect(await copy(`docker://${name}`, `oci:${directory}:v1`)).toMatchObject({ code: 0 });
+        const back = `${registry.host}/back/${compression}:v1`;
+        expect(await copy(`oci:${directory}:v1`, `docker://${back}`)).toMatchObject({ code: 0 });
+        expect(await engine.ok("run", "--rm", back, "cat", "/made")).toBe("pushed");
+      }
+    },
+    TIMEOUT,
+  );
+
+  test(
+    "a daemon that is killed in the middle of a pull goes on where it was",
+    async () => {
+      const name = `${registry.host}/fifth/large:v1`;
+      const context = engine.context({ Dockerfile: `FROM ${BASE}\nRUN head -c 60000000 /dev/urandom > /large\n` });
+      await engine.ok("build", "-q", "--push", "-t", name, context);
+      await engine.ok("rmi", name);
+      await engine.ok("builder", "prune", "-af");
+      const pulling = engine.slipway(["pull", name]);
+      const ingest = join(engine.dataRoot, "content/ingest");
+      const arrived = () => readdirSync(ingest).reduce((sum, file) => sum + statSync(join(ingest, file)).size, 0);
+      const deadline = Date.now() + 20_000;
+      while (arrived() === 0 && Date.now() < deadline) await Bun.sleep(1);
+      await engine.stopDaemon("SIGKILL");
+      expect((await pulling).code).toBe(1);
+      await engine.startDaemon();
+      await engine.ok("pull", name);
+      expect(await engine.ok("run", "--rm", name, "stat", "-c", "%s", "/large")).toBe("60000000");
     },
     TIMEOUT,
   );

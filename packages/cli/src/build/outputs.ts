@@ -3,10 +3,16 @@ import { splitPair } from "../notation/environment.ts";
 
 /** Where the result of a build goes. `dest` is a path, or `-` for stdout. */
 export type Output =
-  | { readonly type: "image"; readonly names: readonly string[] }
+  | { readonly type: "image"; readonly names: readonly string[]; readonly push?: PushForm }
   | { readonly type: "cacheonly" }
   | { readonly type: "local"; readonly dest: string }
   | { readonly type: "tar" | "oci" | "docker"; readonly dest: string };
+
+/** How the layers travel when the image is sent to its registry. */
+export interface PushForm {
+  readonly compression?: string | undefined;
+  readonly level?: string | undefined;
+}
 
 /** Reads the values of `--output`. Throws an `Error`. */
 export function parseOutput(values: readonly string[]): Output {
@@ -24,13 +30,18 @@ export function parseOutput(values: readonly string[]): Output {
     dest = "",
     name = "",
     push,
+    compression,
+    "compression-level": level,
     ...rest
   } = Object.fromEntries(fields.map(splitPair)) as Record<string, string | undefined>;
   if (type === undefined) throw new Error(`type is required for output '${text}'`);
-  if (push !== undefined && push !== "false") throw new Error("sending images to registries is not built yet");
   const [unknown] = Object.keys(rest).filter((key) => !IGNORED.has(key));
   if (unknown !== undefined) throw new Error(`unknown key '${unknown}' in output '${text}'`);
-  return withType(type, dest, name);
+  const isPush = (push !== undefined && push !== "false") || type === "registry";
+  const output = withType(type === "registry" ? "image" : type, dest, name);
+  if (!isPush) return output;
+  if (output.type !== "image") throw new Error(`type=${type} makes files: only images can be pushed`);
+  return { ...output, push: { compression, level } };
 }
 
 /** Settings of Docker's exporters that our results have without asking. */
@@ -51,9 +62,7 @@ function withType(type: string, dest: string, name: string): Output {
     case "tar":
     case "oci":
       return { type, dest: dest === "" ? "-" : dest };
-    case "registry":
-      throw new Error("sending images to registries is not built yet");
     default:
-      throw new Error(`unknown output type '${type}': use image, local, tar, oci, docker or cacheonly`);
+      throw new Error(`unknown output type '${type}': use image, registry, local, tar, oci, docker or cacheonly`);
   }
 }

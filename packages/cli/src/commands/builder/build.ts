@@ -2,7 +2,7 @@ import { BUILD_FLAGS, REFUSED, WITHOUT_EFFECT } from "../../build/build-flags.ts
 import { type BuildSources, findSources } from "../../build/context.ts";
 import { readAgents, readSecrets } from "../../build/credentials.ts";
 import { deliver } from "../../build/deliver.ts";
-import { type Output, parseOutput } from "../../build/outputs.ts";
+import { type Output, type PushForm, parseOutput } from "../../build/outputs.ts";
 import { PlainProgress } from "../../build/plain-progress.ts";
 import { type Progress, SILENT } from "../../build/progress.ts";
 import { RawProgress } from "../../build/raw-progress.ts";
@@ -13,7 +13,9 @@ import { command, exactly } from "../../grammar/command.ts";
 import type { FlagValues } from "../../grammar/flag.ts";
 import type { Io } from "../../io.ts";
 import { pairs } from "../../notation/environment.ts";
-import { buildLogins } from "../registry/registry-access.ts";
+import { splitReference } from "../../output/text.ts";
+import type { Session } from "../../session.ts";
+import { buildLogins, imageLogin } from "../registry/registry-access.ts";
 
 type BuildValues = FlagValues<typeof BUILD_FLAGS>;
 
@@ -29,7 +31,10 @@ export const build = command({
   async run({ flags, given, args: [argument = ""], session }) {
     const { io } = session;
     refuse(flags, (name) => given(name as never), io);
-    const output = invalid(() => parseOutput(flags.output));
+    const output = withPush(
+      invalid(() => parseOutput(flags.output)),
+      flags.push,
+    );
     const sources = await findSources(argument, flags.file, io);
     const client = await session.client();
     const progress = await makeProgress(flags, io);
@@ -48,6 +53,9 @@ export const build = command({
       },
     );
     await deliver(client, result, { output, io });
+    if (output.type === "image" && output.push !== undefined) {
+      await pushBuilt(session, { names: [...flags.tag, ...output.names], form: output.push, quiet: flags.quiet });
+    }
     if (flags.iidfile !== "" && result.imageId !== undefined) await Bun.write(flags.iidfile, result.imageId);
     if (flags["metadata-file"] !== "") await Bun.write(flags["metadata-file"], metadata(result));
     if (flags.quiet && result.imageId !== undefined) io.stdout.write(`${result.imageId}\n`);
@@ -56,6 +64,27 @@ export const build = command({
     return 0;
   },
 });
+
+/** `--push` is `-o type=registry`. */
+function withPush(output: Output, push: boolean): Output {
+  if (!push) return output;
+  if (output.type !== "image") throw new ExitError(1, `--push sends images, and the output is ${output.type}`);
+  return { ...output, push: output.push ?? {} };
+}
+
+async function pushBuilt(
+  session: Session,
+  { names, form, quiet }: { readonly names: readonly string[]; readonly form: PushForm; readonly quiet: boolean },
+): Promise<void> {
+  if (names.length === 0) throw new ExitError(1, "tag is needed when pushing to registry", "Name the image with -t.");
+  const { pushImage } = await import("../image/push-image.ts");
+  for (const name of names) {
+    const { repository, tag = "latest" } = splitReference(name);
+    const headers = await imageLogin(session, name);
+    const client = await session.client();
+    await pushImage({ client, repository, tag, ...form, quiet, output: session.io.stderr, headers });
+  }
+}
 
 /** In place when the engine sees our files; as a tar when it does not, or when a tar is all there is. */
 async function runOn<T>(sources: BuildSources, local: () => Promise<T>, remote: () => Promise<T>): Promise<T> {

@@ -1,11 +1,9 @@
-import type { ProgressLine } from "../../client/documents.ts";
-import { jsonLines } from "../../client/json-lines.ts";
-import { ApiError, ExitError } from "../../errors.ts";
+import { ExitError } from "../../errors.ts";
 import { command, exactly } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
-import { ProgressLines } from "../../output/progress-lines.ts";
 import { splitReference } from "../../output/text.ts";
 import { imageLogin } from "../registry/registry-access.ts";
+import { pushImage } from "./push-image.ts";
 
 export const push = command({
   usage: "[OPTIONS] NAME[:TAG]",
@@ -33,22 +31,14 @@ export const push = command({
     if (all && tag !== undefined) throw new ExitError(1, "tag can't be used with --all-tags/-a");
     if (!all && tag === undefined && !flags.quiet) stdout.write("Using default tag: latest\n");
     const client = await session.client();
-    const response = await client.request("POST", `/images/${repository}/push`, {
-      query: {
-        tag: all ? undefined : (tag ?? "latest"),
-        platform: flags.platform || undefined,
-        compression: flags.compression || undefined,
-        level: flags["compression-level"] || undefined,
-      },
-      headers: { "X-Registry-Auth": "e30", ...(await imageLogin(session, reference)) },
+    await pushImage({
+      ...{ client, repository, quiet: flags.quiet, output: stdout },
+      tag: all ? undefined : (tag ?? "latest"),
+      platform: flags.platform || undefined,
+      compression: flags.compression || undefined,
+      level: flags["compression-level"] || undefined,
+      headers: await imageLogin(session, reference),
     });
-    const progress = new ProgressLines(stdout, flags.quiet);
-    for await (const line of jsonLines<ProgressLine>(response.body)) {
-      if (line.error !== undefined) throw new ApiError(500, line.errorDetail?.message ?? line.error);
-      progress.show(line);
-      await stdout.flush();
-    }
-    progress.end();
     if (flags.quiet) stdout.write(`${all ? repository : `${repository}:${tag ?? "latest"}`}\n`);
     return 0;
   },
