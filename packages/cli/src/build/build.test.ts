@@ -262,7 +262,10 @@ test("outputs", () => {
   expect(() => parseOutput(["type=local"])).toThrow("dest is required");
   expect(() => parseOutput(["dest=x"])).toThrow("type is required");
   expect(() => parseOutput(["type=nope"])).toThrow("unknown output type 'nope'");
-  expect(() => parseOutput(["type=image,push=true"])).toThrow("registries");
+  const pushed = { type: "image", names: ["a"], push: { compression: "zstd", level: "5" } } as const;
+  expect(parseOutput(["type=registry,name=a,compression=zstd,compression-level=5"])).toEqual(pushed);
+  expect(parseOutput(["type=image,push=true"])).toEqual({ type: "image", names: [], push: {} });
+  expect(() => parseOutput(["type=oci,dest=x,push=true"])).toThrow("only images can be pushed");
 });
 
 test("a failed step shows its last words, its place and what to do", async () => {
