@@ -95,7 +95,7 @@ function contentTests(storage: () => RegistryStorage): void {
     expect(await contents.status(id)).toBeUndefined();
     await contents.begin(id);
     expect(await append(id, "hello ", 0)).toEqual({ id, offset: 6 });
-    expect(append(id, "x", 3)).rejects.toMatchObject({ code: "conflict" });
+    await expect(append(id, "x", 3)).rejects.toMatchObject({ code: "conflict" });
     expect(await append(id, "world")).toEqual({ id, offset: 11 });
     const measured = await contents.measure(id, "sha256");
     expect([measured.size, measured.hash]).toEqual([11, sha256("hello world")]);
@@ -117,14 +117,14 @@ function contentTests(storage: () => RegistryStorage): void {
         controller.error(new Error("the connection broke off"));
       },
     });
-    expect(contents.append(id, broken, { algorithm: "sha256" })).rejects.toThrow("broke off");
+    await expect(contents.append(id, broken, { algorithm: "sha256" })).rejects.toThrow("broke off");
     await append(id, "second");
     expect((await contents.measure(id, "sha256")).hash).toBe(sha256("first second"));
     const sha512 = createHash("sha512").update("first second").digest("hex");
     expect((await contents.measure(id, "sha512")).hash).toBe(sha512);
     await contents.cancel(id);
     await contents.cancel(id);
-    expect(contents.measure(id, "sha256")).rejects.toMatchObject({ code: "not-found" });
+    await expect(contents.measure(id, "sha256")).rejects.toMatchObject({ code: "not-found" });
   });
 
   test("bytes over the limit, or other than announced, are refused", async () => {
@@ -132,9 +132,15 @@ function contentTests(storage: () => RegistryStorage): void {
     const id = newId();
     await contents.begin(id);
     const options = { algorithm: "sha256" } as const;
-    expect(contents.append(id, body("12345"), { ...options, limit: 4 })).rejects.toMatchObject({ code: "exhausted" });
-    expect(contents.append(id, body("12345"), { ...options, length: 4 })).rejects.toMatchObject({ code: "invalid" });
-    expect(contents.append(id, body("123"), { ...options, length: 4 })).rejects.toMatchObject({ code: "invalid" });
+    await expect(contents.append(id, body("12345"), { ...options, limit: 4 })).rejects.toMatchObject({
+      code: "exhausted",
+    });
+    await expect(contents.append(id, body("12345"), { ...options, length: 4 })).rejects.toMatchObject({
+      code: "invalid",
+    });
+    await expect(contents.append(id, body("123"), { ...options, length: 4 })).rejects.toMatchObject({
+      code: "invalid",
+    });
     await contents.cancel(id);
   });
 

@@ -134,8 +134,8 @@ test("login, push and pull over TLS with a token; who may only pull cannot push"
       image,
     ]);
   await push("writer:writer");
-  expect(push("writer:wrong")).rejects.toThrow();
-  expect(push("reader:reader")).rejects.toThrow();
+  await expect(push("writer:wrong")).rejects.toThrow();
+  await expect(push("reader:reader")).rejects.toThrow();
   const inspect = [
     "skopeo",
     "inspect",

@@ -61,7 +61,7 @@ export const serve = command({
     const tls = tlsFiles(flags["tls-cert"], flags["tls-key"]);
     checkListenPolicy({ ...address, hasAuth: auth !== undefined, allowOpen: flags["allow-unauthenticated"] });
     const rules = flags.config === "" ? {} : readRegistryRules(flags.config);
-    const storage = await openRegistryStorage(flags.storage);
+    const storage = await openRegistryStorage(flags.storage, { exclusive: true });
     const server = await RegistryServer.start(
       {
         storage,

@@ -8,12 +8,15 @@ import { S3Records } from "./s3-records.ts";
 
 /**
  * Opens the storage that `place` names: a folder, or `s3://bucket/prefix?endpoint=URL&region=NAME&style=path|virtual`.
- * Keys of a bucket come from `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`. Throws `invalid`, `conflict`, `unavailable`.
+ * Who serves a folder opens it as `exclusive`. Keys of a bucket come from `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`. Throws `invalid`, `conflict`, `unavailable`.
  */
-export async function openRegistryStorage(place: string): Promise<Storage> {
+export async function openRegistryStorage(
+  place: string,
+  options: { readonly exclusive?: boolean } = {},
+): Promise<Storage> {
   if (!place.startsWith("s3://")) {
     const folder = resolve(place.replace(/^file:\/\//, ""));
-    return { ...(await openFileStorage(folder)), place: folder };
+    return { ...(await openFileStorage(folder, options)), place: folder };
   }
   const url = new URL(place);
   const known = ["endpoint", "region", "style"];
