@@ -128,6 +128,10 @@ describe("a registry that wants a password", () => {
       await engine.ok("buildx", "imagetools", "create", "-t", copied, list);
       const raw = await engine.ok("buildx", "imagetools", "inspect", "--raw", copied);
       expect(raw).toBe(await engine.ok("buildx", "imagetools", "inspect", "--raw", list));
+      const id = await engine.ok("image", "inspect", "-f", "{{.Id}}", one);
+      await engine.ok("rmi", one);
+      expect(await engine.ok("image", "inspect", "--remote", "-f", "{{.Id}} {{.Os}}", one)).toBe(`${id} linux`);
+      await engine.ok("pull", "-q", one);
       const search = await engine.slipway(["search", `${other.host}/x`]);
       expect(search.code).toBe(1);
       expect(search.stderr).toContain(`${other.host} has no index to search`);

@@ -1,6 +1,7 @@
 import { SlipwayError } from "@slipway/base";
 import {
   chainIdsOf,
+  digestOf,
   familiarName,
   familiarReference,
   formatReference,
@@ -126,6 +127,24 @@ export class RegistryService {
 
   describe(name: string, options: RemoteAccess): Promise<RemoteDescription> {
     return this.#deps.client.describe(withDefaultTag(parseReference(name)), options);
+  }
+
+  /** An image of a registry as `inspect` shows it; its size is that of what would travel. */
+  async inspect(name: string, options: RemoteAccess & { readonly platform?: string | undefined }): Promise<Image> {
+    const reference = withDefaultTag(parseReference(name));
+    const platform = options.platform ? parsePlatform(options.platform) : undefined;
+    const { credentials, signal } = options;
+    const remote = await this.#deps.client.resolve(reference, { platform, credentials, signal });
+    const { id, config, target, manifest, manifestBytes } = remote;
+    const { domain, path, tag } = reference;
+    return {
+      ...{ id, config, target, manifest, manifestDigest: digestOf(manifestBytes) },
+      layers: chainIdsOf(config.diffIds),
+      names: tag === undefined ? [] : [{ domain, path, tag }],
+      repoDigests: [{ domain, path, digest: target.digest }],
+      size: manifest.layers.reduce((sum, layer) => sum + layer.size, 0),
+      storedAt: 0,
+    };
   }
 
   async document(name: string, options: RemoteAccess & { readonly config: boolean }): Promise<RemoteDocument> {

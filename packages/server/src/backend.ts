@@ -282,6 +282,8 @@ export interface RegistryBackend {
     name: string,
     options: RemoteRequest,
   ): Promise<{ readonly descriptor: Descriptor; readonly platforms: readonly Platform[] }>;
+  /** An image as a registry has it. */
+  inspect(name: string, options: RemoteRequest & { readonly platform?: string }): Promise<Image>;
   /** A manifest or index as it is; with `config` the configuration that a manifest names. */
   document(
     name: string,

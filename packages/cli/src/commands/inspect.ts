@@ -7,6 +7,7 @@ import type { Session } from "../session.ts";
 import { segment } from "./each.ts";
 import { imagePath } from "./image/image-path.ts";
 import { INSPECT_FORMAT_HELP } from "./list-flags.ts";
+import { imageLogin } from "./registry/registry-access.ts";
 
 export type InspectType = "container" | "image" | "volume" | "network";
 
@@ -44,13 +45,25 @@ export function inspectType(type: InspectType): Command {
     flags: {
       format: flag.string(INSPECT_FORMAT_HELP, { short: "f" }),
       ...(type === "container" ? { size: flag.bool("Show sizes of files", { short: "s" }) } : {}),
-      ...(type === "image" ? { platform: flag.string("Show this platform's image") } : {}),
+      ...(type === "image"
+        ? {
+            platform: flag.string("Show this platform's image"),
+            remote: flag.bool("Show what the registry has, without fetching the image"),
+          }
+        : {}),
       ...(type === "network" ? { verbose: flag.bool("Show more", { short: "v" }) } : {}),
     },
     async run({ flags, args, session }) {
-      const values = flags as { format: string; size?: boolean; platform?: string; verbose?: boolean };
+      const values = flags as {
+        format: string;
+        size?: boolean;
+        platform?: string;
+        verbose?: boolean;
+        remote?: boolean;
+      };
       const query = { size: values.size, platform: values.platform || undefined, verbose: values.verbose };
-      return await inspectAll({ session, names: args, format: values.format, query }, [type]);
+      const remote = values.remote === true;
+      return await inspectAll({ session, names: args, format: values.format, query, remote }, [type]);
     },
   });
 }
@@ -60,10 +73,12 @@ interface Inspection {
   readonly names: readonly string[];
   readonly format: string;
   readonly query: Query;
+  /** Ask the registries. */
+  readonly remote?: boolean;
 }
 
 async function inspectAll(
-  { session, names, format, query }: Inspection,
+  { session, names, format, query, remote }: Inspection,
   types: readonly InspectType[],
 ): Promise<number> {
   const client = await session.client();
@@ -71,7 +86,7 @@ async function inspectAll(
   const failures: string[] = [];
   for (const name of names) {
     try {
-      found.push(await inspectOne(client, name, types, query));
+      found.push(remote ? await inspectRemote(session, name, query) : await inspectOne(client, name, types, query));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       failures.push(...failureLines(error));
@@ -85,6 +100,14 @@ async function inspectAll(
   await stdout.flush();
   stderr.write(`${failures.join("\n")}\n`);
   return 1;
+}
+
+async function inspectRemote(session: Session, name: string, query: Query) {
+  const client = await session.client();
+  const headers = await imageLogin(session, name);
+  const path = `/slipway/distribution/${imagePath(name)}/image`;
+  const response = await client.request("GET", path, { query: { platform: query.platform }, headers });
+  return { type: "image" as const, text: await response.text() };
 }
 
 async function inspectOne(client: EngineClient, name: string, types: readonly InspectType[], query: Query) {

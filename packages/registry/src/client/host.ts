@@ -178,7 +178,10 @@ export class RegistryHosts {
   async #ping(host: RegistryHost, signal: AbortSignal, persistent: boolean): Promise<void> {
     const { maxAttempts, longestWait } = this.settings;
     const ask = async () => {
-      const incoming = await host.send({ method: "GET", path: "/v2/", scopes: [], signal, accept: [401, 403, 404] });
+      const request = { method: "GET", path: "/v2/", scopes: [], signal, accept: [401, 403, 404] };
+      const incoming = await host.send(request).catch((error: unknown) => {
+        throw atFirst(error);
+      });
       if (incoming.response.status === 401) host.authorizer.note(incoming.response, [], undefined);
       incoming.end();
     };
@@ -190,6 +193,12 @@ export class RegistryHosts {
     if (this.#hosts.size >= MOST_HOSTS) this.#hosts.clear();
     this.#hosts.set(key, { host, until: Date.now() + SCHEME_MS });
   }
+}
+
+/** A registry that nobody has reached yet and nobody reaches now is told of at once: its name is probably wrong. */
+function atFirst(error: unknown): unknown {
+  if (!(error instanceof SlipwayError) || error.details.unreachable !== true) return error;
+  return new SlipwayError(error.code, error.message, { cause: error, details: { ...error.details, final: true } });
 }
 
 /** No answer at all, or none that is understood, in contrast to one that says no. */

@@ -156,17 +156,18 @@ export function explained(error: unknown, reference: Reference): unknown {
   const name = familiarName(reference);
   const { status, codes } = refused;
   const shown = familiarWithTag(reference);
-  const again = (code: "not-found" | "forbidden", message: string, hint?: string) =>
-    new SlipwayError(code, `${message}: ${error.message}`, {
+  const again = (message: string, hint?: string) =>
+    new SlipwayError("not-found", `${message}: ${error.message}`, {
       cause: error,
       details: error.details,
       ...(hint && { hint }),
     });
   if (status === 401 || status === 403 || codes.includes("DENIED") || codes.includes("UNAUTHORIZED")) {
     const message = `pull access denied for ${name}, repository does not exist or may require 'docker login'`;
-    return again(status === 404 ? "not-found" : "forbidden", message, `Log in with: slipway login ${reference.domain}`);
+    // As in Docker: who may not see a repository is not told whether there is one.
+    return again(message, `Log in with: slipway login ${reference.domain}`);
   }
-  if (codes.includes("NAME_UNKNOWN")) return again("not-found", `repository ${name} not found`);
+  if (codes.includes("NAME_UNKNOWN")) return again(`repository ${name} not found`);
   if (status === 404) {
     const cause =
       codes.length > 0 ? error.message : describeProblem({ code: "MANIFEST_UNKNOWN", message: "manifest unknown" });

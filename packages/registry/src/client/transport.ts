@@ -168,11 +168,15 @@ function connectionError(error: unknown, method: string, url: URL): SlipwayError
       cause: error,
     });
   }
+  const unreachable = UNREACHABLE.has(code);
   return new SlipwayError("unavailable", `${what}: ${reason(error, code)}`, {
     cause: error,
-    details: { connection: true },
+    details: { connection: true, unreachable },
   });
 }
+
+/** Nobody is there at all. */
+const UNREACHABLE = new Set(["ConnectionRefused", "ECONNREFUSED", "FailedToOpenSocket", "ENOTFOUND"]);
 
 const REASONS: Readonly<Record<string, string>> = {
   ConnectionRefused: "connection refused",

@@ -3,6 +3,7 @@ import type { Backends, RegistryAuth, RemoteRequest, TransferStep } from "../bac
 import type { Call } from "../call.ts";
 import { bytes, json, type Reply } from "../http/reply.ts";
 import type { RouteTable } from "../router.ts";
+import { imageDocument } from "../shapes/image.ts";
 import { LineStream } from "./line-stream.ts";
 import { present } from "./present.ts";
 
@@ -15,6 +16,10 @@ export function registryRoutes({ registries }: Backends): RouteTable {
     "GET /distribution/{name*}/json": (call) => describe(call, registries),
     "GET /slipway/distribution/{name*}/document": (call) => document(call, registries, false),
     "GET /slipway/distribution/{name*}/config": (call) => document(call, registries, true),
+    "GET /slipway/distribution/{name*}/image": async (call) => {
+      const options = { ...remoteRequest(call), ...present({ platform: call.query.string("platform") }) };
+      return json(200, imageDocument(await registries.inspect(call.parameter("name"), options), call.version));
+    },
     "PUT /slipway/distribution/{name*}/document": (call) => putDocument(call, registries),
     "POST /slipway/distribution/copy": (call) => copy(call, registries),
   };
