@@ -91,8 +91,17 @@ class ProcessInput implements Input {
     process.stdin.setRawMode(true);
     // The runtime's raw mode leaves that on; turning raw mode off brings it back.
     setOutputProcessing(0, false);
+    const restore = () => void process.stdin.setRawMode(false);
+    // However we end, the terminal is the user's again.
+    const hangUp = () => {
+      if (process.listenerCount("SIGHUP") === 1) process.exit(129);
+    };
+    process.on("exit", restore);
+    process.on("SIGHUP", hangUp);
     return () => {
-      process.stdin.setRawMode(false);
+      process.off("exit", restore);
+      process.off("SIGHUP", hangUp);
+      restore();
       process.stdin.pause();
     };
   }

@@ -4,7 +4,6 @@ import { ExitError } from "../../errors.ts";
 import { command, exactly } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
 import { copyStreams } from "../../streams/copy-streams.ts";
-import { parseDetachKeys } from "../../streams/detach-keys.ts";
 import { forwardSignals } from "../../streams/signal-proxy.ts";
 import { followTerminalSize } from "../../streams/terminal-size.ts";
 import { segment } from "../each.ts";
@@ -26,16 +25,22 @@ export const attach = command({
     const { Id: id, Config: config } = container;
     const stdin = !flags["no-stdin"] && config.OpenStdin;
     if (config.Tty && stdin && !io.stdin.isTerminal()) throw new ExitError(1, "the input device is not a TTY");
-    const detachKeys = parseDetachKeys(await detachKeysOf(flags["detach-keys"], session));
+    const detachKeys = await detachKeysOf(flags["detach-keys"], session);
     const [connection, exit] = await Promise.all([
-      hijack(client, `/containers/${id}/attach`, { stream: 1, stdin, stdout: 1, stderr: 1 }),
+      hijack(client, `/containers/${id}/attach`, {
+        stream: 1,
+        stdin,
+        stdout: 1,
+        stderr: 1,
+        detachKeys: detachKeys.text,
+      }),
       client.request("POST", `/containers/${id}/wait`, { query: { condition: "not-running" } }),
     ]);
     const status = exit.json() as Promise<{ StatusCode?: number }>;
     status.catch(() => {});
     const proxy = flags["sig-proxy"] && !config.Tty ? forwardSignals(client, id, io) : undefined;
     const unfollow = config.Tty ? followTerminalSize(client, `/containers/${id}`, io) : undefined;
-    const copy = copyStreams({ io, connection, stdin, tty: config.Tty, detachKeys });
+    const copy = copyStreams({ io, connection, stdin, tty: config.Tty, detachKeys: detachKeys.bytes });
     const end = await Promise.race(proxy === undefined ? [copy] : [copy, proxy.forced]).finally(() => {
       proxy?.end();
       unfollow?.();

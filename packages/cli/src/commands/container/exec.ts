@@ -5,10 +5,11 @@ import { atLeast, command } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
 import { readEnvironment } from "../../notation/environment.ts";
 import { copyStreams } from "../../streams/copy-streams.ts";
-import { parseDetachKeys } from "../../streams/detach-keys.ts";
 import { followTerminalSize } from "../../streams/terminal-size.ts";
 import { segment } from "../each.ts";
-import { detachKeysOf, startStatus } from "./running.ts";
+import { type DetachKeys, detachKeysOf, startStatus } from "./running.ts";
+
+const NO_KEYS: DetachKeys = { text: "", bytes: [] };
 
 export const exec = command({
   usage: "[OPTIONS] CONTAINER COMMAND [ARG...]",
@@ -36,6 +37,7 @@ export const exec = command({
     }
     const size = flags.tty && io.stdout.isTerminal() ? io.stdout.size() : undefined;
     const consoleSize = size === undefined || size.rows === 0 ? {} : { ConsoleSize: [size.rows, size.columns] };
+    const detachKeys = flags.tty && attach ? await detachKeysOf(flags["detach-keys"], session) : NO_KEYS;
     const client = await session.client();
     const { Id: id } = await client.json<{ Id: string }>("POST", `/containers/${segment(name)}/exec`, {
       json: {
@@ -45,7 +47,7 @@ export const exec = command({
         AttachStdin: stdin,
         AttachStdout: attach,
         AttachStderr: attach,
-        DetachKeys: flags["detach-keys"],
+        DetachKeys: detachKeys.text,
         Env: await readEnvironment(flags["env-file"], flags.env, io.env),
         WorkingDir: flags.workdir,
         Cmd: commandLine,
@@ -63,9 +65,10 @@ export const exec = command({
         {},
         { Detach: false, Tty: flags.tty, ...consoleSize },
       );
-      const detachKeys = flags.tty ? parseDetachKeys(await detachKeysOf(flags["detach-keys"], session)) : [];
       const unfollow = flags.tty ? followTerminalSize(client, `/exec/${id}`, io) : undefined;
-      const end = await copyStreams({ io, connection, stdin, tty: flags.tty, detachKeys }).finally(unfollow);
+      const end = await copyStreams({ io, connection, stdin, tty: flags.tty, detachKeys: detachKeys.bytes }).finally(
+        unfollow,
+      );
       // An error, unlike in `run`: so Docker has it.
       if (end === "detached") throw new ExitError(1, "read escape sequence");
       return await exitCode(client, id);

@@ -119,7 +119,7 @@ test("with --pull never a missing image ends with 125", async () => {
   expect(engine.lines()).toHaveLength(1);
 });
 
-test("signals go to the container, but not with a terminal", async () => {
+test("signals go to the container", async () => {
   await using engine = await StreamingEngine.start(join(directory, `${sockets++}.sock`), { echo: true });
   const io = new TestIo({ env: { DOCKER_HOST: `unix://${engine.socket}` } });
   const done = runCli(["run", "busybox"], io);

@@ -4,13 +4,12 @@ import { ApiError, ConnectionError, ExitError } from "../../errors.ts";
 import { atLeast, command } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
 import { type CopyEnd, copyStreams } from "../../streams/copy-streams.ts";
-import { parseDetachKeys } from "../../streams/detach-keys.ts";
 import { forwardSignals } from "../../streams/signal-proxy.ts";
 import { followTerminalSize } from "../../streams/terminal-size.ts";
 import { createContainer, runError } from "./create-container.ts";
 import { CREATE_FLAGS } from "./create-flags.ts";
 import { attachedStreams } from "./create-request.ts";
-import { detachKeysOf, startStatus } from "./running.ts";
+import { type DetachKeys, detachKeysOf, startStatus } from "./running.ts";
 
 export const run = command({
   usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
@@ -49,14 +48,15 @@ export const run = command({
       throw asRunError(error);
     });
     const attached = streams.stdin || streams.stdout || streams.stderr;
-    const proxy = flags["sig-proxy"] && !flags.tty && !flags.detach ? forwardSignals(client, id, io) : undefined;
+    // Also with a terminal: its keys arrive as bytes, but somebody may mean the container with kill.
+    const proxy = flags["sig-proxy"] && !flags.detach ? forwardSignals(client, id, io) : undefined;
     try {
       if (!attached) {
         await startContainer(client, id);
         io.stdout.write(`${id}\n`);
         return 0;
       }
-      const detachKeys = parseDetachKeys(await detachKeysOf(flags["detach-keys"], session));
+      const detachKeys = await detachKeysOf(flags["detach-keys"], session);
       const attachedRun = runAttached({ client, id, streams, tty: flags.tty, remove: flags.rm, detachKeys, session });
       return await (proxy === undefined ? attachedRun : Promise.race([attachedRun, proxy.forced]));
     } finally {
@@ -71,7 +71,7 @@ interface AttachedRun {
   readonly streams: Record<"stdin" | "stdout" | "stderr", boolean>;
   readonly tty: boolean;
   readonly remove: boolean;
-  readonly detachKeys: readonly number[];
+  readonly detachKeys: DetachKeys;
   readonly session: { readonly io: Parameters<typeof forwardSignals>[2] };
 }
 
@@ -85,7 +85,8 @@ async function runAttached({
   detachKeys,
   session: { io },
 }: AttachedRun): Promise<number> {
-  const query = { stream: 1, stdin: streams.stdin, stdout: streams.stdout, stderr: streams.stderr };
+  const { stdin, stdout, stderr } = streams;
+  const query = { stream: 1, stdin, stdout, stderr, detachKeys: detachKeys.text };
   const [connection, exit] = await Promise.all([
     hijack(client, `/containers/${id}/attach`, query),
     client.request("POST", `/containers/${id}/wait`, { query: { condition: remove ? "removed" : "next-exit" } }),
@@ -93,7 +94,7 @@ async function runAttached({
     throw asRunError(error);
   });
   const status = exitStatus(exit);
-  const copy = copyStreams({ io, connection, stdin: streams.stdin, tty, detachKeys });
+  const copy = copyStreams({ io, connection, stdin, tty, detachKeys: detachKeys.bytes });
   // Until the start has worked nobody listens to these two.
   copy.catch(() => {});
   status.catch(() => {});

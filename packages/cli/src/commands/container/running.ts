@@ -1,6 +1,6 @@
 import type { ApiError } from "../../errors.ts";
 import type { Session } from "../../session.ts";
-import { DEFAULT_DETACH_KEYS } from "../../streams/detach-keys.ts";
+import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "../../streams/detach-keys.ts";
 
 /** The exit code when a container's process could not be started: 127 not found, 126 not executable, 125 the rest. */
 export function startStatus(error: ApiError): number {
@@ -10,8 +10,14 @@ export function startStatus(error: ApiError): number {
   return /permission denied|is a directory/.test(reason) ? 126 : 125;
 }
 
-/** From the flag, or the user's settings, or Docker's own. */
-export async function detachKeysOf(flag: string, session: Session): Promise<string> {
-  if (flag !== "") return flag;
-  return (await session.config()).detachKeys ?? DEFAULT_DETACH_KEYS;
+/** As the engine is told, which looks for them too, and as they are typed. */
+export interface DetachKeys {
+  readonly text: string;
+  readonly bytes: readonly number[];
+}
+
+/** From the flag, or the user's settings, or Docker's own. Throws an `Error` for keys that are none. */
+export async function detachKeysOf(flag: string, session: Session): Promise<DetachKeys> {
+  const text = flag || (await session.config()).detachKeys || DEFAULT_DETACH_KEYS;
+  return { text, bytes: parseDetachKeys(text) };
 }

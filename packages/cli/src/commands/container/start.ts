@@ -6,7 +6,6 @@ import { atLeast, command } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
 import type { Session } from "../../session.ts";
 import { copyStreams } from "../../streams/copy-streams.ts";
-import { parseDetachKeys } from "../../streams/detach-keys.ts";
 import { forwardSignals } from "../../streams/signal-proxy.ts";
 import { followTerminalSize } from "../../streams/terminal-size.ts";
 import { segment } from "../each.ts";
@@ -63,15 +62,15 @@ async function startAttached(
     HostConfig,
   } = await client.json<ContainerDocument>("GET", `/containers/${segment(name)}/json`);
   const stdin = wanted && config.OpenStdin;
-  const detachKeys = parseDetachKeys(await detachKeysOf(keys, session));
+  const detachKeys = await detachKeysOf(keys, session);
   const condition = HostConfig.AutoRemove ? "removed" : "next-exit";
   const [connection, exit] = await Promise.all([
-    hijack(client, `/containers/${id}/attach`, { stream: 1, stdin, stdout: 1, stderr: 1 }),
+    hijack(client, `/containers/${id}/attach`, { stream: 1, stdin, stdout: 1, stderr: 1, detachKeys: detachKeys.text }),
     client.request("POST", `/containers/${id}/wait`, { query: { condition } }),
   ]);
   const status = exit.json() as Promise<{ StatusCode?: number }>;
   status.catch(() => {});
-  const copy = copyStreams({ io, connection, stdin, tty: config.Tty, detachKeys });
+  const copy = copyStreams({ io, connection, stdin, tty: config.Tty, detachKeys: detachKeys.bytes });
   copy.catch(() => {});
   try {
     await client.send("POST", `/containers/${id}/start`);

@@ -3,6 +3,8 @@ import { jsonLines } from "../../client/json-lines.ts";
 import { ApiError, ExitError } from "../../errors.ts";
 import { ANY, command } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
+import type { TerminalSize } from "../../io.ts";
+import { redraws } from "../../output/colour.ts";
 import { renderListing } from "../../output/listing.ts";
 import { STATS_LISTING, type StatsDocument, type StatsRow } from "../../output/stats-listing.ts";
 import { truncateId } from "../../output/text.ts";
@@ -12,6 +14,9 @@ import { FORMAT_HELP, filterQuery } from "../list-flags.ts";
 
 /** Milliseconds between two pictures. */
 const REDRAW = 500;
+
+/** Milliseconds that the first picture waits for everybody's figures: two measurements, a second apart. */
+const FIRST = 1500;
 
 export const stats = command({
   usage: "[OPTIONS] [CONTAINER...]",
@@ -66,19 +71,35 @@ async function live(board: Board, names: readonly string[]): Promise<number> {
   // Its failure is told where it is waited for.
   events?.catch(() => {});
   for (const name of everything ? await board.containers() : names) watched.add(name);
-  throwFailures(await watched.first(), !everything);
-  const { stdout } = board.session.io;
-  const terminal = stdout.isTerminal();
+  // One that is slow must not keep the others from the screen: it shows dashes meanwhile.
+  throwFailures((await Promise.race([watched.first(), Bun.sleep(FIRST)])) ?? [], !everything);
+  const { stdout, env } = board.session.io;
+  const terminal = redraws(stdout, env);
   if (terminal) stdout.write("\x1b[2J");
   for (;;) {
     const text = await board.render(watched.lines());
-    stdout.write(terminal ? `\x1b[H${text.replaceAll("\n", "\x1b[K\n")}\x1b[J` : text);
+    stdout.write(terminal ? picture(text, stdout.size()) : text);
     await stdout.flush();
     if (!everything && watched.isEmpty) return 0;
     const ended = await Promise.race([Bun.sleep(REDRAW), ...(events === undefined ? [] : [events])]);
     // The engine has gone: there is nothing to follow any more.
     if (ended === "ended") throw new ExitError(1, "the engine ended the stream of events");
   }
+}
+
+/** From the upper left corner, without what was there before; what the screen has no room for is counted. */
+function picture(text: string, { rows, columns }: TerminalSize): string {
+  const lines = text.trimEnd().split("\n");
+  const fitting: string[] = [];
+  let room = rows - 2;
+  for (const line of lines) {
+    room -= Math.max(Math.ceil(line.length / columns), 1);
+    if (room < 0) break;
+    fitting.push(line);
+  }
+  const hidden = lines.length - fitting.length;
+  const shown = hidden === 0 ? fitting : [...fitting, `${hidden} more have no room here`];
+  return `\x1b[H${shown.map((line) => `${line}\x1b[K\n`).join("")}\x1b[J`;
 }
 
 /** What goes wrong with a name that was typed is told; a container of the list may just have gone. */
@@ -172,6 +193,10 @@ class Watched {
     // Failures after the first measurement only take the line away.
     this.#board
       .follow(line, first.resolve)
+      .catch((error: unknown) => {
+        // It went before it was measured.
+        if (!line.stop.signal.aborted) throw error;
+      })
       .then(first.resolve, first.reject)
       .finally(() => {
         if (this.#lines.get(container) === line) this.#lines.delete(container);
