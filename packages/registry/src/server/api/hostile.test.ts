@@ -116,6 +116,10 @@ test("uploads that are open at once are bounded, abandoned ones end", async () =
   expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "10"]);
   expect((await registry.fetch(locations[0] ?? "", { method: "DELETE" })).status).toBe(204);
   expect((await begin()).status).toBe(202);
+  // Ended by somebody else: another replica, a collection.
+  for await (const id of registry.storage.contents.idleUploads(Date.now() + 1000))
+    await registry.storage.contents.cancel(id);
+  expect((await begin()).status).toBe(202);
 });
 
 test("a client that announces more than it sends leaves an upload to go on with", async () => {

@@ -10,6 +10,8 @@ import { digestOf, nameOf } from "./route.ts";
 
 /** How many holders of a blob are looked at for one that the client may read, when it does not say where the blob is. */
 const MAX_HOLDERS = 100;
+/** How many uploads are looked at when too many seem to be open. */
+const LOOKED_AT = 32;
 
 /** Uploads of blobs (distribution specification 1.1, "Pushing blobs", with the development version's cancel and algorithm). */
 export class Uploads {
@@ -37,6 +39,7 @@ export class Uploads {
     const whole = mount === null ? query.get("digest") : null;
     const digest = whole === null ? undefined : digestOf(whole);
     const algorithm = digest === undefined ? wantedAlgorithm(query) : digestAlgorithm(digest);
+    if (this.#open.size >= this.#parts.limits.uploads) await this.#forgetEnded();
     if (this.#open.size >= this.#parts.limits.uploads) {
       throw fault("TOOMANYREQUESTS", "too many uploads are open", { headers: { "Retry-After": "10" } });
     }
@@ -105,6 +108,15 @@ export class Uploads {
       count++;
     }
     return count;
+  }
+
+  /** Uploads that another replica ended, or a collection, still count here: the oldest are looked at. */
+  async #forgetEnded(): Promise<void> {
+    const oldest = [...this.#open.keys().take(LOOKED_AT)];
+    for (const id of oldest) {
+      this.#open.delete(id);
+      if ((await this.#parts.storage.contents.status(id)) !== undefined) this.#open.add(id);
+    }
   }
 
   async #cancel(id: string): Promise<void> {

@@ -1,7 +1,10 @@
 import { expect, test } from "bun:test";
-import { MEDIA_TYPES } from "@slipway/oci";
+import { type Digest, MEDIA_TYPES } from "@slipway/oci";
+import { layout } from "../repository/layout.ts";
+import { removeTag, retireManifest } from "../repository/manifests.ts";
 import { imageManifest, sha256, TestRegistry } from "../testing/registry-fixture.ts";
 import { type Collected, type CollectOptions, collect } from "./collect.ts";
+import type { RepositoryPlan } from "./repository-plan.ts";
 import { expiredTags, matches } from "./retention.ts";
 
 const HOUR = 3_600_000;
@@ -107,6 +110,32 @@ test("pushes go on during collections, and none of them loses a blob", async () 
       expect((await registry.fetch(`/v2/app/blobs/${digest}`)).status).toBe(200);
     }
   }
+});
+
+test("an old tag goes by its rule, with what it alone held; a tag that was set anew stays", async () => {
+  await using registry = await TestRegistry.start();
+  for (const tag of ["v1", "v2", "v3"]) await registry.pushImage("app", tag, `content of ${tag}`);
+  const rules = [{ repositories: "app", keep: ["v1"], keepLast: 1, untaggedOlderThan: HOUR }];
+  const plans: string[] = [];
+  const onRepository = ({ tags }: RepositoryPlan) => plans.push(...tags.map(({ tag }) => tag));
+  expect(await later(registry, { rules, plan: true, onRepository })).toMatchObject({ tags: 1, manifests: 1, blobs: 2 });
+  expect(plans).toEqual(["v2"]);
+  const stale = { digest: sha256("x") as Digest, time: 0 };
+  expect(await removeTag(registry.storage, "app", "v3", stale)).toBe(false);
+  expect(await later(registry, { rules })).toMatchObject({ tags: 1, manifests: 1, blobs: 2 });
+  const list = await registry.fetch("/v2/app/tags/list");
+  expect(await list.json()).toEqual({ name: "app", tags: ["v1", "v3"] });
+});
+
+test("a manifest that is pushed again while a collection removes it stays", async () => {
+  await using registry = await TestRegistry.start();
+  const digest = (await registry.pushImage("app", "v1", "content")) as Digest;
+  const bytes = new Uint8Array(await (await registry.fetch("/v2/app/manifests/v1")).arrayBuffer());
+  await remove(registry, "v1");
+  const hints = await registry.storage.records.list(layout.tagged("app", digest));
+  await registry.putManifest("app", digest, bytes);
+  expect(await retireManifest(registry.storage, "app", { digest, hints })).toBe(false);
+  expect((await registry.fetch(`/v2/app/manifests/${digest}`)).status).toBe(200);
 });
 
 test("retention keeps the last tags, those of a pattern, and those that are young", () => {

@@ -1,7 +1,7 @@
 import type { Digest } from "@slipway/oci";
 import { decodeContent } from "../repository/blobs.ts";
 import { CONTENTS, claimTime, digestIn, HOLDERS, KNOWN, layout, nameIn, partAfter } from "../repository/layout.ts";
-import { removeManifest, removeTag } from "../repository/manifests.ts";
+import { removeTag, retireManifest } from "../repository/manifests.ts";
 import type { Storage } from "../storage/contents.ts";
 import { everyKey } from "../storage/records.ts";
 import { Breath } from "./breath.ts";
@@ -67,8 +67,8 @@ export async function collect(storage: Storage, options: CollectOptions): Promis
 async function carryOut(storage: Storage, plan: RepositoryPlan): Promise<Digest[]> {
   const { records } = storage;
   const { name } = plan;
-  for (const { tag } of plan.tags) await removeTag(storage, name, tag);
-  for (const { digest } of plan.manifests) await removeManifest(storage, name, digest);
+  for (const tag of plan.tags) await removeTag(storage, name, tag.tag, tag);
+  for (const manifest of plan.manifests) await retireManifest(storage, name, manifest);
   for (let at = 0; at < plan.claims.length; at += BATCH) {
     await records.commit({ steps: [plan.claims.slice(at, at + BATCH).map((key) => ({ remove: key }))] });
   }

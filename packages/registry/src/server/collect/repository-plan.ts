@@ -19,13 +19,20 @@ export interface PlanOptions {
 export interface RepositoryPlan {
   readonly name: string;
   readonly tags: readonly DatedTag[];
-  readonly manifests: readonly { readonly digest: Digest; readonly reason: "referrer" | "untagged" }[];
+  readonly manifests: readonly GoneManifest[];
   readonly blobs: readonly { readonly digest: Digest; readonly size: number }[];
   /** Keys of claims of manifests that are gone. */
   readonly claims: readonly string[];
   /** Blobs that stay. */
   readonly kept: readonly Digest[];
   readonly isEmpty: boolean;
+}
+
+export interface GoneManifest {
+  readonly digest: Digest;
+  readonly reason: "referrer" | "untagged";
+  /** Keys of its claims, all of them old. */
+  readonly hints: readonly string[];
 }
 
 /**
@@ -122,10 +129,12 @@ class RepositoryView {
 
   /** Referrers follow their subject, however long the chain; untagged manifests go by the rule. */
   async expireManifests({ rule, now, grace }: PlanOptions): Promise<RepositoryPlan["manifests"]> {
-    const removed: { digest: Digest; reason: "referrer" | "untagged" }[] = [];
-    const remove = (digest: Digest, reason: "referrer" | "untagged") => {
+    const removed: GoneManifest[] = [];
+    const removeIfFree = async (digest: Digest, reason: GoneManifest["reason"], before: number) => {
+      const hints = await this.#freeWith(digest, before);
+      if (hints === undefined) return;
       this.manifests.delete(digest);
-      removed.push({ digest, reason });
+      removed.push({ digest, reason, hints });
     };
     const breath = new Breath();
     for (let before = -1; before !== removed.length; ) {
@@ -133,14 +142,14 @@ class RepositoryView {
       for (const { subject, manifest } of this.#referrers) {
         await breath.take();
         if (this.manifests.has(subject) || !this.manifests.has(manifest)) continue;
-        if (await this.#isFree(manifest, now - grace)) remove(manifest, "referrer");
+        await removeIfFree(manifest, "referrer", now - grace);
       }
       if (rule?.untaggedOlderThan === undefined) continue;
       const held = this.#heldManifests();
       for (const manifest of [...this.manifests]) {
         await breath.take();
         if (held.has(manifest)) continue;
-        if (await this.#isFree(manifest, now - Math.max(grace, rule.untaggedOlderThan))) remove(manifest, "untagged");
+        await removeIfFree(manifest, "untagged", now - Math.max(grace, rule.untaggedOlderThan));
       }
     }
     return removed;
@@ -154,17 +163,21 @@ class RepositoryView {
     return held;
   }
 
-  /** Whether a manifest has no tag and was pushed before `before`. */
-  async #isFree(digest: Digest, before: number): Promise<boolean> {
+  /** The claims of a manifest that has no tag and was pushed before `before`; undefined for any other. */
+  async #freeWith(digest: Digest, before: number): Promise<string[] | undefined> {
     const prefix = layout.tagged(this.#name, digest);
+    const hints: string[] = [];
     for await (const key of everyKey(this.#storage.records, prefix)) {
-      const tag = key.slice(prefix.length);
-      if (this.#goneTags.has(tag)) continue;
-      const value = await this.#storage.records.get(layout.tag(this.#name, tag));
-      if (value !== undefined && decodeTag(value).digest === digest) return false;
+      const tag = partAfter(key, prefix);
+      if (!this.#goneTags.has(tag)) {
+        if (claimTime(key) >= before) return undefined;
+        const value = await this.#storage.records.get(layout.tag(this.#name, tag));
+        if (value !== undefined && decodeTag(value).digest === digest) return undefined;
+      }
+      hints.push(key);
     }
     const manifest = await findManifest(this.#storage, this.#name, digest);
-    return manifest !== undefined && manifest.time < before;
+    return manifest !== undefined && manifest.time < before ? hints : undefined;
   }
 
   /** What is referred to, and the claims of manifests that are gone. A young claim counts: its manifest may be on its way. */

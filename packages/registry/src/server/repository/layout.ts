@@ -13,11 +13,11 @@ import { type Digest, parseDigest } from "@slipway/oci";
  * | `repos/R/blobs/D` | `Content`: the blob can be read through R. |
  * | `repos/R/manifests/D` | A manifest: a line of facts, then its bytes. |
  * | `repos/R/tags/T` | `Tag`. |
- * | `repos/R/tagged/D/T` | Empty: T pointed to D when it was set; `tags` has the truth. |
+ * | `repos/R/tagged/D/T/stamp` | Empty: T was pointed to D, or with `@` for T, D was pushed without a tag; `tags` has the truth. |
  * | `repos/R/uses/D/M/stamp` | Empty: manifest M refers to D. Counting these is counting references. |
  * | `repos/R/referrers/S/M` | Descriptor of M, whose subject is S. |
  *
- * Holders and uses are claims (`storage/records.ts`). Each push writes its own, told apart by a stamp, so that a collection
+ * Holders, uses and what is tagged are claims (`storage/records.ts`). Each push writes its own, told apart by a stamp, so that a collection
  * which removes an old claim, or a push that takes its claim back, never hits the claim of somebody else.
  */
 export const layout = {

@@ -69,16 +69,18 @@ export async function putManifest(storage: Storage, name: string, manifest: NewM
   }
   const tag: Tag = { digest, time: facts.time };
   const missing = await storage.records.commit({
-    claims: [...needed.values()].map((key) => ({ put: key.claim(name, digest), value: EMPTY })),
+    claims: [
+      ...[...needed.values()].map((key) => key.claim(name, digest)),
+      ...(tags.length === 0 ? [UNTAGGED] : tags).map((text) => layout.taggedAs(name, digest, text)),
+    ].map((put) => ({ put, value: EMPTY })),
     require: manifest.isSparse === true ? [] : [...needed.values()].map((key) => key.record(name)),
-    steps: [
-      record,
-      tags.map((text) => ({ put: layout.taggedAs(name, digest, text), value: EMPTY })),
-      tags.map((text) => ({ put: layout.tag(name, text), value: Buffer.from(JSON.stringify(tag)) })),
-    ],
+    steps: [record, tags.map((text) => ({ put: layout.tag(name, text), value: Buffer.from(JSON.stringify(tag)) }))],
   });
   return [...needed].filter(([, key]) => missing.includes(key.record(name))).map(([needs]) => needs);
 }
+
+/** Stands for the tag of a manifest that is pushed without one: also that push must be seen by a collection. */
+const UNTAGGED = "@";
 
 interface Need {
   claim(name: string, manifest: Digest): string;
@@ -133,12 +135,39 @@ export async function removeManifest(storage: Storage, name: string, digest: Dig
   return true;
 }
 
-/** Removes a tag. The manifest stays. */
-export async function removeTag(storage: Storage, name: string, tag: string): Promise<boolean> {
-  const found = await findTag(storage, name, tag);
-  if (found === undefined) return false;
-  await storage.records.commit({
-    steps: [[{ remove: layout.tag(name, tag) }], [{ remove: layout.taggedAs(name, found.digest, tag) }]],
+/**
+ * Removes a manifest that a collection found to be free, with the claims that it found to be old. Whoever pushes or tags
+ * it meanwhile has claimed it before: then it stays, and false is returned.
+ */
+export async function retireManifest(
+  storage: Storage,
+  name: string,
+  { digest, hints }: { readonly digest: Digest; readonly hints: readonly string[] },
+): Promise<boolean> {
+  const { records } = storage;
+  const manifest = await findManifest(storage, name, digest);
+  if (manifest === undefined) return false;
+  await records.commit({ steps: [hints.map((remove) => ({ remove }))] });
+  if (!(await records.removeUnless(layout.manifest(name, digest), layout.tagged(name, digest)))) return false;
+  const { subject } = manifest;
+  if (subject !== undefined) await records.commit({ steps: [[{ remove: layout.referrer(name, subject, digest) }]] });
+  return true;
+}
+
+/** Removes a tag; the manifest stays. With `expected` only while the tag is as it was seen: one that was set anew stays. */
+export async function removeTag(storage: Storage, name: string, tag: string, expected?: Tag): Promise<boolean> {
+  const { records } = storage;
+  const key = layout.tag(name, tag);
+  const value = await records.get(key);
+  const found = value === undefined ? undefined : decodeTag(value);
+  if (found === undefined || value === undefined) return false;
+  if (expected !== undefined && (found.digest !== expected.digest || found.time !== expected.time)) return false;
+  const hints = await records.list(`${layout.tagged(name, found.digest)}${tag}/`);
+  await records.commit({
+    steps: [
+      [{ remove: key, ...(expected !== undefined && { ifValue: value }) }],
+      ...(expected === undefined ? [hints.map((remove) => ({ remove }))] : []),
+    ],
   });
   return true;
 }
