@@ -1,6 +1,5 @@
-import { closeSync, fchmodSync, fchownSync, readdirSync, write } from "node:fs";
+import { closeSync, fchmodSync, fchownSync, readdirSync } from "node:fs";
 import { type Duplex, pipeline, Readable } from "node:stream";
-import { promisify } from "node:util";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { errnoOf, errorMessage, isError, SlipwayError } from "@slipway/base";
 import {
@@ -21,10 +20,10 @@ import {
   symlinkAt,
   unlinkAt,
   utimesAt,
+  writeBehind,
 } from "@slipway/sys";
 import { readTar, type TarHeader } from "@slipway/tar";
 
-const writeAsync = promisify(write);
 const TYPE_BITS = { char: 0o020000, block: 0o060000, fifo: 0o010000 } as const;
 /** Descriptors that removing a tree may hold: deeper trees are refused. */
 const DEEPEST = 256;
@@ -34,8 +33,6 @@ const IMPOSSIBLE = new Set(
     " ",
   ),
 );
-/** Small chunks are written together. */
-const CHUNK = 1024 * 1024;
 
 export interface ExtractOptions {
   /** Inside the root; must be a directory or a link to one. */
@@ -200,18 +197,7 @@ class Extraction {
   ): Promise<void> {
     const fd = openAt(parent, name, O.WRONLY | O.CREAT | O.EXCL, 0o600);
     try {
-      // Written while the next chunk arrives.
-      let writing: Promise<void> | undefined;
-      try {
-        for await (const chunk of batched(content)) {
-          await writing;
-          writing = writeWhole(fd, chunk);
-          writing.catch(() => {});
-        }
-      } finally {
-        // Also after a failure: the descriptor must not be another file's while it is written to.
-        await writing;
-      }
+      await writeBehind(fd, content);
       const { uid, gid } = this.#ownerOf(header);
       fchownSync(fd, uid, gid);
       fchmodSync(fd, header.mode & 0o7777);
@@ -283,23 +269,6 @@ function setAttributes(path: string, header: TarHeader): void {
       if (!["EOPNOTSUPP", "ENOTSUP", "EPERM"].includes(errnoOf(error) ?? "")) throw error;
     }
   }
-}
-
-async function writeWhole(fd: number, chunk: Uint8Array): Promise<void> {
-  for (let at = 0; at < chunk.length; ) at += (await writeAsync(fd, chunk, at, chunk.length - at)).bytesWritten;
-}
-
-async function* batched(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  let parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of content) {
-    parts.push(chunk);
-    if ((size += chunk.length) < CHUNK) continue;
-    yield parts.length === 1 ? chunk : Buffer.concat(parts);
-    parts = [];
-    size = 0;
-  }
-  if (size > 0) yield Buffer.concat(parts);
 }
 
 /** The archive without its compression, which its first bytes tell. */

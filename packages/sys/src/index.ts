@@ -94,4 +94,5 @@ export {
 } from "./stream-io.ts";
 export { SystemError } from "./system-error.ts";
 export { statBatch, type WalkEntry, type WalkVisitor, walkDirectory } from "./walk.ts";
+export { writeBehind } from "./write-behind.ts";
 export { lgetxattr, llistxattr, lremovexattr, lsetxattr, readXattrs } from "./xattr.ts";

@@ -1,4 +1,4 @@
-import { closeSync, writeSync } from "node:fs";
+import { closeSync } from "node:fs";
 import {
   chmodAt,
   chownAt,
@@ -11,6 +11,7 @@ import {
   symlinkAt,
   unlinkAt,
   utimesAt,
+  writeBehind,
 } from "@slipway/sys";
 import type { TarHeader } from "@slipway/tar";
 
@@ -80,7 +81,7 @@ export class TreeWriter {
         remove(parent, name);
         const fd = openAt(parent, name, O.WRONLY | O.CREAT | O.EXCL, 0o600);
         try {
-          for await (const chunk of content) for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at);
+          await writeBehind(fd, content);
         } finally {
           closeSync(fd);
         }

@@ -134,14 +134,13 @@ async function unpack(
   }
   // One that is copied to a new name does not exist yet: its entries begin with it, so it is made by the first.
   let bytes = 0;
-  const counted = response.body.pipeThrough(
-    new TransformStream<Uint8Array, Uint8Array>({
-      transform(chunk, controller) {
-        bytes += chunk.length;
-        controller.enqueue(chunk);
-      },
-    }),
-  );
+  const body = response.body;
+  const counted = async function* () {
+    for await (const chunk of body) {
+      bytes += chunk.length;
+      yield chunk;
+    }
+  };
   const writer = new TreeWriter(plan.directory, plan);
   const rename = (name: string): string => {
     const clean = name.replace(/^\/+/, "");
@@ -150,7 +149,7 @@ async function unpack(
     return slash < 0 ? plan.name : `${plan.name}${clean.slice(slash)}`;
   };
   try {
-    for await (const { header, content } of readTar(counted)) {
+    for await (const { header, content } of readTar(counted())) {
       const linkname = header.type === "link" ? rename(header.linkname) : header.linkname;
       await writer.add({ ...header, name: rename(header.name), linkname }, content);
     }
