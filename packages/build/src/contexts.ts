@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { errnoOf, randomId, SlipwayError } from "@slipway/base";
 import type { IgnoreMatcher } from "@slipway/dockerfile";
@@ -15,7 +16,7 @@ export interface OpenContext {
   readonly root: string;
   /** By what a later build of the same project is known. */
   readonly identity: string;
-  dispose(): void;
+  dispose(): void | Promise<void>;
 }
 
 /** Directories that are remembered between builds. */
@@ -52,15 +53,16 @@ export class Contexts {
       }
       case "tar": {
         const root = join(this.#root, "archives", randomId().slice(0, 24));
-        const dispose = () => {
+        // A hostile archive's directories are so deep that their removal takes seconds.
+        const dispose = async (): Promise<void> => {
           this.#directories.delete(root);
-          rmSync(root, { recursive: true, force: true });
+          await rm(root, { recursive: true, force: true });
         };
         mkdirSync(root, { mode: 0o700 });
         try {
           await unpackContext(context.stream, root, signal);
         } catch (error) {
-          dispose();
+          await dispose();
           throw error;
         }
         return { root, identity: "tar", dispose };

@@ -1,3 +1,5 @@
+import { releaseCodePages } from "@slipway/sys";
+
 /** Milliseconds between two looks at what the process has done. */
 const LOOK_EVERY = 1000;
 /** Microseconds of CPU time between two looks below which the daemon counts as idle. */
@@ -5,9 +7,9 @@ const IDLE_CPU = 20_000;
 
 /**
  * Gives memory back once, a second after work has ended: a collector that runs when memory is wanted leaves an idle
- * daemon with the garbage of its last build. The returned function ends it.
+ * daemon with the garbage of its last build, and most of the executable's pages are those of a start. The returned function ends it.
  */
-export function collectWhenIdle(collect: () => void = () => Bun.gc(true)): () => void {
+export function collectWhenIdle(collect: () => void = giveBack): () => void {
   let last = process.cpuUsage();
   let worked = true;
   const timer = setInterval(() => {
@@ -21,4 +23,9 @@ export function collectWhenIdle(collect: () => void = () => Bun.gc(true)): () =>
   }, LOOK_EVERY);
   timer.unref();
   return () => clearInterval(timer);
+}
+
+function giveBack(): void {
+  Bun.gc(true);
+  releaseCodePages();
 }

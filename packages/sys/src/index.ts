@@ -3,6 +3,7 @@
  * calls. Failures are `SystemError`s in the shape of `node:fs`. It knows nothing of layers, containers or networks.
  */
 
+export { releaseCodePages } from "./code-pages.ts";
 export { copyDescriptorOf, receiveLabelled, sendLabelled, setSendBuffer } from "./descriptor-passing.ts";
 export {
   chmodAt,

@@ -55,6 +55,12 @@ export function resolveInRoot(root: string, path: string): string {
 
 /** Makes a directory and its parents inside a root, following links that stay there; returns its descriptor (O_PATH). The umask applies. */
 export function mkdirInRoot(root: string | number, path: string, mode = 0o755): number {
+  try {
+    // Most are there already: one call, however deep.
+    return openInRoot(root, path === "" ? "." : path, O.PATH | O.DIRECTORY);
+  } catch (error) {
+    if (!(error instanceof SystemError) || error.code !== "ENOENT") throw error;
+  }
   let fd = openInRoot(root, ".", O.PATH | O.DIRECTORY);
   const base = openInRoot(fd, ".", O.PATH | O.DIRECTORY);
   try {

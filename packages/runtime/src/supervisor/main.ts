@@ -15,6 +15,7 @@ import {
   kill,
   listenUnix,
   READY,
+  releaseCodePages,
   replaceProcess,
   setProcessName,
   setSubreaper,
@@ -268,6 +269,7 @@ class SupervisorWorker {
     if (quiet > QUIET && this.#collectedAfter !== this.#lastRequest) {
       // Nobody else would: the runtime collects when its own event loop is idle, and that never turns here.
       Bun.gc(true);
+      releaseCodePages();
       this.#collectedAfter = this.#lastRequest;
     }
     this.#checkAfter(inherited ? CHECK_INHERITED_EVERY : alone ? LINGER_ALONE : CHECK_EVERY);
