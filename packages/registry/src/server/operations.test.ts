@@ -15,6 +15,15 @@ test("health, readiness and metrics are told", async () => {
   expect(metrics).toContain("slipway_registry_uploads_open 0\n");
 });
 
+test("where users log in, metrics are told at an address of their own alone", async () => {
+  const operations = { hostname: "127.0.0.1", port: 0 };
+  await using registry = await TestRegistry.start({ auth: { kind: "token" } }, { operations });
+  expect((await registry.fetch("/metrics")).status).toBe(404);
+  const inside = `http://127.0.0.1:${registry.server.operationsPort}`;
+  expect(await (await fetch(`${inside}/metrics`)).text()).toContain("slipway_registry_requests_in_flight");
+  expect([(await fetch(`${inside}/readyz`)).status, (await fetch(`${inside}/v2/`)).status]).toEqual([200, 404]);
+});
+
 test("each request is a line of JSON in the access log", async () => {
   const lines: string[] = [];
   await using registry = await TestRegistry.start({ access: (line) => lines.push(line) });

@@ -34,6 +34,8 @@ export interface ListenOptions {
   /** 0 for any free one. */
   readonly port: number;
   readonly tls?: TlsPair;
+  /** Where operators ask for metrics and health without TLS and without being asked who they are. */
+  readonly operations?: { readonly hostname: string; readonly port: number };
 }
 
 const HOUR = 3_600_000;
@@ -53,7 +55,7 @@ const FLUSH_MS = 5000;
 export class RegistryServer {
   readonly #front: Front;
   readonly #storage: Storage;
-  readonly #metrics: Metrics;
+  readonly #operationsFront: Front | undefined;
   readonly #webhooks: Webhooks;
   readonly #collection: CollectionTimer;
   readonly #state: { isStopping: boolean };
@@ -105,21 +107,27 @@ export class RegistryServer {
       return response;
     };
     const front = storage.hasFiles ? bunFront({ ...listen, answer }) : await nodeFront({ ...listen, answer });
+    const inside = listen.operations && {
+      ...listen.operations,
+      answer: async (request: Request) =>
+        (await operate({ metrics, storage, state }, splitUrl(request.url)[0])) ?? new Response("", { status: 404 }),
+    };
+    const operationsFront = inside && bunFront(inside);
     if (options.collectEvery !== undefined) collection.start(options.collectEvery);
-    return new RegistryServer({ front, storage, metrics, webhooks, collection, state });
+    return new RegistryServer({ front, operationsFront, storage, webhooks, collection, state });
   }
 
   private constructor(made: {
     front: Front;
+    operationsFront: Front | undefined;
     storage: Storage;
-    metrics: Metrics;
     webhooks: Webhooks;
     collection: CollectionTimer;
     state: { isStopping: boolean };
   }) {
     this.#front = made.front;
     this.#storage = made.storage;
-    this.#metrics = made.metrics;
+    this.#operationsFront = made.operationsFront;
     this.#webhooks = made.webhooks;
     this.#collection = made.collection;
     this.#state = made.state;
@@ -129,8 +137,9 @@ export class RegistryServer {
     return this.#front.port;
   }
 
-  get metrics(): Metrics {
-    return this.#metrics;
+  /** The port of `operations`. */
+  get operationsPort(): number | undefined {
+    return this.#operationsFront?.port;
   }
 
   /** New certificates for connections from now on. */
@@ -146,6 +155,7 @@ export class RegistryServer {
     this.#state.isStopping = true;
     await this.#collection.stop();
     await this.#front.stop(patience);
+    await this.#operationsFront?.stop(0);
     await this.#webhooks.flush(FLUSH_MS);
     await this.#storage.close();
   }

@@ -22,6 +22,10 @@ export const serve = command({
     grace: flag.duration("How long what nothing refers to is kept", { default: 24 * 3600e9 }),
     htpasswd: flag.string("File of users, as htpasswd -B writes it", { default: "" }),
     listen: flag.string("Address to listen at", { default: "127.0.0.1:5000", type: "host:port" }),
+    "metrics-listen": flag.string("Address for metrics and health alone, without authentication", {
+      default: "",
+      type: "host:port",
+    }),
     "max-uploads": flag.int("Uploads that may be open at once", { default: 10_000 }),
     "shutdown-timeout": flag.duration("How long requests under way may take at the end", { default: 30e9 }),
     storage: STORAGE,
@@ -72,7 +76,11 @@ export const serve = command({
         ...(flags["access-log"] && { access: lines(stdout) }),
         ...(flags["collect-every"] > 0 && { collectEvery: flags["collect-every"] / 1e6 }),
       },
-      { ...address, ...(tls && { tls: tls.read() }) },
+      {
+        ...address,
+        ...(tls && { tls: tls.read() }),
+        ...(flags["metrics-listen"] !== "" && { operations: listenAddress(flags["metrics-listen"]) }),
+      },
     );
     log.info("registry is ready", { address: `${address.hostname}:${server.port}`, storage: flags.storage });
     const watch = tls && setInterval(() => reloadIfChanged(tls, server, log.warn), TLS_LOOK_MS);
