@@ -25,7 +25,7 @@ export {
   type LogLevel,
   silentLogger,
 } from "./logger.ts";
-export { nearest } from "./nearest.ts";
+export { didYouMean, nearest } from "./nearest.ts";
 export { Scope } from "./scope.ts";
 export { Semaphore } from "./semaphore.ts";
 export { SingleFlight } from "./single-flight.ts";

@@ -1,3 +1,5 @@
+import type { ErrorOptions } from "./errors.ts";
+
 /** Longer words are no typing mistakes; comparing them would let a hostile input keep the processor busy. */
 const MAX_LENGTH = 100;
 
@@ -15,6 +17,12 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
     }
   }
   return best;
+}
+
+/** For a refusal of a name that nothing has: the nearest one there is as advice, and as a fact that every client is shown. */
+export function didYouMean(word: string, candidates: Iterable<string>): ErrorOptions {
+  const near = nearest(word, candidates);
+  return near === undefined ? {} : { hint: `Did you mean '${near}'?`, details: { nearest: near } };
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours (optimal string alignment). */

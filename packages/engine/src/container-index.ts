@@ -1,4 +1,4 @@
-import { nearest, SlipwayError } from "@slipway/base";
+import { didYouMean, SlipwayError } from "@slipway/base";
 import type { Endpoint } from "@slipway/network";
 import type { ExitRecord } from "@slipway/runtime";
 import type { WritableLayer } from "@slipway/store";
@@ -119,12 +119,8 @@ export class ContainerIndex {
     if (found.length > 1) throw new SlipwayError("invalid", `Multiple IDs found with provided prefix: ${text}`);
     const [entry] = found;
     if (entry !== undefined) return entry;
-    const near = nearest(text, this.#byName.keys());
-    throw new SlipwayError(
-      "not-found",
-      `No such container: ${nameOrId}`,
-      near === undefined ? {} : { hint: `Did you mean '${near}'?` },
-    );
+    const names = this.#byName.keys();
+    throw new SlipwayError("not-found", `No such container: ${nameOrId}`, didYouMean(text, names));
   }
 
   /** The container's next state, committed. Throws what the state machine throws. */

@@ -53,7 +53,7 @@ test("what a container cannot be made of is refused, and nothing is left of the 
   const refused = (request: Parameters<typeof containers.create>[0], complaint: string) =>
     expect(containers.create(request)).rejects.toThrow(complaint);
   await refused(containerOf(["true"], {}, { Image: "nonesuch" }), "No such image: nonesuch:latest");
-  await refused(containerOf(["true"], { NetworkMode: "nonesuch" }), "network nonesuch not found");
+  await refused(containerOf(["true"], { NetworkMode: "none/such" }), "network none/such not found");
   await refused(containerOf(["true"], { NetworkMode: "container:nonesuch" }), "No such container: nonesuch");
   await refused({ ...containerOf(["true"]), name: "a b" }, "Invalid container name");
   const missing = { Type: "bind", Source: "/nonesuch/at/all", Target: "/x" } as const;

@@ -1,4 +1,4 @@
-import { nearest, parseDuration, SlipwayError } from "@slipway/base";
+import { didYouMean, parseDuration, SlipwayError } from "@slipway/base";
 
 /** Query filters as the API sends them: each name with the values that are allowed, any of which may match. */
 export type Filters = Readonly<Record<string, readonly string[]>>;
@@ -7,9 +7,9 @@ export type Filters = Readonly<Record<string, readonly string[]>>;
 export function checkFilters(filters: Filters, known: readonly string[]): void {
   for (const name of Object.keys(filters)) {
     if (known.includes(name)) continue;
-    const near = nearest(name, known);
     throw new SlipwayError("invalid", `invalid filter '${name}'`, {
-      hint: near === undefined ? `Known filters: ${known.join(", ")}.` : `Did you mean '${near}'?`,
+      hint: `Known filters: ${known.join(", ")}.`,
+      ...didYouMean(name, known),
     });
   }
 }

@@ -1,4 +1,4 @@
-import { SlipwayError } from "@slipway/base";
+import { errorCode, isError, SlipwayError } from "@slipway/base";
 import {
   chainIdsOf,
   digestOf,
@@ -43,6 +43,19 @@ export interface RemoteAccess {
   readonly signal: AbortSignal;
 }
 
+/** Who mistypes an image that is here sees a pull of the wrong name fail: the failure names the one that was meant. */
+function withNearest(error: unknown, store: Store, name: string): unknown {
+  if (!isError(error) || error.hint !== undefined || errorCode(error) === "cancelled") return error;
+  try {
+    store.images.resolve(name);
+    return error;
+  } catch (missing) {
+    if (!isError(missing, "not-found") || missing.hint === undefined) return error;
+    const details = { ...error.details, ...missing.details };
+    return new SlipwayError(error.code, error.message, { cause: error, hint: missing.hint, details });
+  }
+}
+
 /** Images that come from registries and go there. */
 export class RegistryService {
   readonly #deps: RegistryDependencies;
@@ -58,7 +71,9 @@ export class RegistryService {
     const platform = options.platform ? parsePlatform(options.platform) : undefined;
     const isWhole = reference.tag === undefined && reference.digest === undefined;
     if (options.all !== true || !isWhole) {
-      await this.#pullOne(withDefaultTag(reference), platform, options);
+      await this.#pullOne(withDefaultTag(reference), platform, options).catch((error: unknown) => {
+        throw withNearest(error, this.#deps.store, name);
+      });
       return;
     }
     let isNew = false;

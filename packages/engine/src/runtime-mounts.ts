@@ -142,6 +142,7 @@ export function missingSource(source: string): SlipwayError {
         near === undefined
           ? "Create it first; only -v makes a missing directory."
           : `Did you mean '${near}'? Only -v makes a missing directory.`,
+      ...(near === undefined ? {} : { details: { nearest: near } }),
     },
   );
 }

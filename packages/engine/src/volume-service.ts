@@ -1,7 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { mkdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
-import { errnoOf, isError, KeyedLock, nearest, randomId, SlipwayError } from "@slipway/base";
+import { didYouMean, errnoOf, isError, KeyedLock, randomId, SlipwayError } from "@slipway/base";
 import { directorySize } from "./directory-size.ts";
 import type { EventLog } from "./event-log.ts";
 import type { Volume } from "./faces.ts";
@@ -279,15 +279,8 @@ export class VolumeService {
   }
 
   #missing(name: string): never {
-    const near = nearest(
-      name,
-      this.#all().map((volume) => volume.name),
-    );
-    throw new SlipwayError(
-      "not-found",
-      `get ${name}: no such volume`,
-      near === undefined ? {} : { hint: `Did you mean '${near}'?` },
-    );
+    const names = this.#all().map((volume) => volume.name);
+    throw new SlipwayError("not-found", `get ${name}: no such volume`, didYouMean(name, names));
   }
 }
 

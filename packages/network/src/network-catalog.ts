@@ -1,4 +1,4 @@
-import { KeyedLock, nearest, SlipwayError } from "@slipway/base";
+import { didYouMean, KeyedLock, SlipwayError } from "@slipway/base";
 import { planPools, type TakenBlock } from "./address-pools.ts";
 import type { BridgeLife } from "./bridge-life.ts";
 import type { EndpointTable } from "./endpoint-table.ts";
@@ -42,9 +42,7 @@ export class Catalog implements NetworkCatalog {
     const network = this.find(nameOrId);
     if (network !== undefined) return network;
     const names = this.list().map((each) => each.name);
-    const near = nearest(nameOrId, names);
-    const hint = near === undefined ? {} : { hint: `Did you mean '${near}'?` };
-    throw new SlipwayError("not-found", `network ${nameOrId} not found`, hint);
+    throw new SlipwayError("not-found", `network ${nameOrId} not found`, didYouMean(nameOrId, names));
   }
 
   /** Whether an address is one of an internal network. */

@@ -1,4 +1,4 @@
-import { type ErrorCode, errorCode, errorMessage, SlipwayError } from "@slipway/base";
+import { describeError, type ErrorCode, errorCode, errorMessage, SlipwayError } from "@slipway/base";
 import { json, type Reply } from "./http/reply.ts";
 
 const STATUS: Readonly<Record<ErrorCode, number>> = {
@@ -24,15 +24,17 @@ export function statusOf(error: unknown): number {
 }
 
 /**
- * `{"message"}` as every Docker client reads it, and what our own CLI shows besides: the code, the hint and the facts.
+ * `{"message"}` as every Docker client reads it, and what our own CLI shows besides: the code, the hint and the facts. Who
+ * has mistyped a name is told the nearest one by every client: there the hint is the message's second line, too.
  */
 export function errorReply(error: unknown): Reply {
   return json(statusOf(error), errorDocument(error));
 }
 
 export function errorDocument(error: unknown): Record<string, unknown> {
-  const document: Record<string, unknown> = { message: errorMessage(error) };
-  if (!(error instanceof SlipwayError)) return document;
+  if (!(error instanceof SlipwayError)) return { message: errorMessage(error) };
+  const message = error.details.nearest === undefined ? error.message : describeError(error);
+  const document: Record<string, unknown> = { message };
   document.code = error.code;
   if (error.hint !== undefined) document.hint = error.hint;
   if (Object.keys(error.details).length > 0) document.details = error.details;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { SlipwayError } from "@slipway/base";
+import { didYouMean, SlipwayError } from "@slipway/base";
 import type { LogQuery } from "./backend.ts";
 import { EchoSession, fakeBackends, fakeLogs, someContainer } from "./testing/fake-backends.ts";
 import { RawClient } from "./testing/raw-client.ts";
@@ -67,6 +67,20 @@ describe("errors", () => {
       const response = await request("/containers/x/start", { method: "POST" });
       expect(response.status).toBe(status);
       if (status !== 304) expect(await response.json()).toEqual({ message: "the reason", code, hint: "do this" });
+    });
+  });
+
+  test("the nearest name stands in the message, for clients that know of no hint", async () => {
+    const start = async () => {
+      const nearest = didYouMean("webservr", ["webserver", "database"]);
+      throw new SlipwayError("not-found", "No such container: webservr", nearest);
+    };
+    await withServer(fakeBackends({ containers: { start } }), async ({ request }) => {
+      const response = await request("/containers/webservr/start", { method: "POST" });
+      expect(await response.json()).toMatchObject({
+        message: "No such container: webservr\nDid you mean 'webserver'?",
+        hint: "Did you mean 'webserver'?",
+      });
     });
   });
 

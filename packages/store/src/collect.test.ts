@@ -103,6 +103,6 @@ test("names move, several lead to one image, and an image without a name stays u
   try {
     store.images.resolve("secon");
   } catch (error) {
-    expect((error as { hint?: string }).hint).toBe("Did you mean second:latest?");
+    expect((error as { hint?: string }).hint).toBe("Did you mean 'second:latest'?");
   }
 });

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { nearest, SlipwayError } from "@slipway/base";
+import { didYouMean, SlipwayError } from "@slipway/base";
 import {
   type ChainId,
   chainIdsOf,
@@ -193,15 +193,8 @@ export class Images implements ImageStore {
   #noSuchImage(text: string): SlipwayError {
     const name = nameIn(text);
     const shown = name === undefined ? text : familiarReference(withDefaultTag(name));
-    const near = nearest(
-      shown,
-      this.#table.allNames().map((full) => familiarReference(parseReference(full))),
-    );
-    return new SlipwayError(
-      "not-found",
-      `No such image: ${shown}`,
-      near === undefined ? {} : { hint: `Did you mean ${near}?` },
-    );
+    const names = this.#table.allNames().map((full) => familiarReference(parseReference(full)));
+    return new SlipwayError("not-found", `No such image: ${shown}`, didYouMean(shown, names));
   }
 
   #imageOf(row: ImageRow): Image {

@@ -69,6 +69,12 @@ export const networks = section("networks", [
   check("inspect of what is not there", "docker network inspect in1", { code: 1, out: "[]", err: /network in1 not found/ }),
   fails("a built-in one stays", "docker network rm bridge", 1, /bridge is a pre-defined network and cannot be removed/),
   check("run in what is not there", "docker run --rm --network nosuch $BASE true", { code: 125, out: "", err: /network nosuch not found/ }),
+  is(
+    "a network may be made after the container",
+    "docker create --name early --network late $BASE true >/dev/null && docker network create late >/dev/null && docker start -a early && docker inspect -f '{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}' early && docker rm early >/dev/null && docker network rm late",
+    "late\nlate",
+  ),
+  check("one that runs in what is not there stays, created", "docker run --name stays --network nosuch $BASE true 2>/dev/null; docker inspect -f '{{.State.Status}}' stays && docker rm stays", { out: "created\nstays" }),
   is("prune removes what is not used", "docker network create idle >/dev/null; docker network prune -f", /^Deleted Networks:\nidle$/m),
   is("and leaves what is", "docker network ls -f type=custom --format '{{.Name}}'", theLines("n1", "n2")),
   is("--mac-address", "docker run --rm --network n2 --mac-address 02:42:ac:11:00:99 $BASE cat /sys/class/net/eth0/address", "02:42:ac:11:00:99"),

@@ -168,7 +168,11 @@ async function refusalOf(response: Response): Promise<{ reason: string; hint?: s
 export function readRefusal(text: string, otherwise: string): { reason: string; hint?: string } {
   try {
     const { message, hint } = JSON.parse(text) as { message?: unknown; hint?: unknown };
-    if (typeof message === "string") return { reason: message.trim(), ...(typeof hint === "string" ? { hint } : {}) };
+    if (typeof message === "string" && typeof hint === "string") {
+      // For other clients the message may have the hint, too.
+      return { reason: message.replace(`\n${hint}`, "").trim(), hint };
+    }
+    if (typeof message === "string") return { reason: message.trim() };
   } catch {
     // Fall through to the text.
   }

@@ -1,8 +1,11 @@
 import { isIP } from "node:net";
-import { nearest, SlipwayError } from "@slipway/base";
+import { didYouMean, SlipwayError } from "@slipway/base";
 import type { NetworkInfo, Networks } from "@slipway/network";
 import type { EndpointSettings, HostConfig } from "../faces.ts";
 import { parseNetworkMode } from "../network-mode.ts";
+
+/** Characters of a network's name. */
+const LONGEST_NAME = 255;
 
 type Catalog = Pick<Networks, "find" | "list">;
 export type Attachments = Readonly<Record<string, EndpointSettings>>;
@@ -11,17 +14,14 @@ export type Attachments = Readonly<Record<string, EndpointSettings>>;
 export function networkNamed(networks: Catalog, nameOrId: string): NetworkInfo {
   const network = networks.find(nameOrId);
   if (network !== undefined) return network;
-  const near = nearest(
-    nameOrId,
-    networks.list().map(({ name }) => name),
-  );
-  const hint = near === undefined ? {} : { hint: `Did you mean '${near}'?` };
-  throw new SlipwayError("not-found", `network ${nameOrId} not found`, hint);
+  const names = networks.list().map(({ name }) => name);
+  throw new SlipwayError("not-found", `network ${nameOrId} not found`, didYouMean(nameOrId, names));
 }
 
 /**
  * The networks that a new container joins, by name, that of its mode first. As with Docker, a mode that names no network of
- * the user's own yields to the networks that were asked for by name. Throws `not-found` and `invalid`.
+ * the user's own yields to the networks that were asked for by name, and a network may be made later than the container:
+ * its start is what needs it (`settleAttachments`). Throws `not-found` for what can never be a network, and `invalid`.
  */
 export function decideAttachments(networks: Catalog, hostConfig: HostConfig, asked: Attachments): Attachments {
   const text = hostConfig.NetworkMode ?? "";
@@ -32,17 +32,38 @@ export function decideAttachments(networks: Catalog, hostConfig: HostConfig, ask
     for (const settings of Object.values(asked)) checkSettings(text, settings);
     return {};
   }
-  const main = networkNamed(networks, mode.name);
+  const main = networkOrLater(networks, mode.name);
   const decided = new Map<string, EndpointSettings>();
   for (const [name, settings] of Object.entries(asked)) {
-    const network = name === "default" ? main : networkNamed(networks, name);
-    if (network.driver !== "bridge") throw refusal(network.name === "none" ? "none" : "host");
+    const network = name === "default" ? main : networkOrLater(networks, name);
+    if (network.predefined && network.driver !== "bridge") throw refusal(network.name === "none" ? "none" : "host");
     checkSettings(network.name, settings);
     decided.set(network.name, { ...decided.get(network.name), ...settings });
   }
   const isMeant = !main.predefined || decided.size === 0 || decided.has(main.name);
   const first = isMeant ? [[main.name, decided.get(main.name) ?? {}] as const] : [];
   return Object.fromEntries([...first, ...[...decided].filter(([name]) => name !== main.name)]);
+}
+
+interface Wanted {
+  readonly name: string;
+  readonly predefined: boolean;
+  readonly driver?: string;
+}
+
+/** What is there, or the name of what may be there when the container starts. */
+function networkOrLater(networks: Catalog, nameOrId: string): Wanted {
+  const mayCome = nameOrId.length <= LONGEST_NAME && !/[/\p{Cc}]/u.test(nameOrId);
+  return (
+    networks.find(nameOrId) ?? (mayCome ? { name: nameOrId, predefined: false } : networkNamed(networks, nameOrId))
+  );
+}
+
+/** The same by the names that the networks have now; undefined if nothing changes. Throws `not-found` for what is missing. */
+export function settleAttachments(networks: Catalog, attachments: Attachments): Attachments | undefined {
+  const names = Object.keys(attachments).map((name) => networkNamed(networks, name).name);
+  if (names.every((name) => attachments[name] !== undefined)) return undefined;
+  return Object.fromEntries(Object.values(attachments).map((settings, place) => [names[place] ?? "", settings]));
 }
 
 /** Why a container that has no networks of its own, or all of the host's, cannot join one. */

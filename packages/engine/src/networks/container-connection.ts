@@ -7,7 +7,7 @@ import { isAlive } from "../container-life.ts";
 import type { EndpointSettings } from "../faces.ts";
 import { parseNetworkMode } from "../network-mode.ts";
 import { hasRandomPort, type PortWish, portRequests, wishedPorts } from "../port-spec.ts";
-import { namesOn } from "./attachments.ts";
+import { namesOn, settleAttachments } from "./attachments.ts";
 import { linksOn } from "./links.ts";
 
 /** The network of a container that is about to run. */
@@ -22,7 +22,11 @@ export interface Connection {
 
 /** Connects a container to all of its networks. What fails halfway is undone by releasing its network. */
 export async function connectContainer(context: ContainerContext, entry: ContainerEntry): Promise<Connection> {
-  const { hostConfig, config, attachments } = entry.definition;
+  const { hostConfig, config } = entry.definition;
+  const settled = settleAttachments(context.networks, entry.definition.attachments);
+  // A network that was named by its ID before it was there.
+  if (settled !== undefined) context.index.redefine(entry, { ...entry.definition, attachments: settled });
+  const { attachments } = entry.definition;
   const mode = parseNetworkMode(hostConfig.NetworkMode ?? "");
   if (mode.kind === "host") return { namespace: "host", endpoints: [] };
   if (mode.kind === "container") return { namespace: joinedNetwork(context, mode.container), endpoints: [] };

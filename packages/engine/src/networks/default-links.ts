@@ -41,7 +41,7 @@ function linkedTo(index: ContainerIndex, name: string): string {
     if (!isError(error, "not-found")) throw error;
     throw new SlipwayError("invalid", `could not get container for ${name}: ${error.message}`, {
       cause: error,
-      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      ...(error.hint === undefined ? {} : { hint: error.hint, details: error.details }),
     });
   }
 }

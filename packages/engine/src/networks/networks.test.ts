@@ -157,7 +157,7 @@ describe("a container on networks of the user's own", () => {
     const { containers, networks } = fixture.engine;
     await networks.create({ name: "one" });
     const id = await up({ name: "before", hostConfig: { NetworkMode: "one" } });
-    await containers.stop(id, {});
+    await containers.stop(id, { timeout: 0 });
     await containers.rename("before", "after");
     expect((await inspect(id)).name).toBe("after");
   });
@@ -246,8 +246,8 @@ describe("links on the default network", () => {
 
 describe("what cannot be", () => {
   test.each<[string, Wish]>([
-    ["not-found: network nope not found", { hostConfig: { NetworkMode: "nope" } }],
-    ["not-found: network nope not found", { networks: { nope: {} } }],
+    ["not-found: network a/b not found", { hostConfig: { NetworkMode: "a/b" } }],
+    ["not-found: network a\nb not found", { networks: { "a\nb": {} } }],
     [
       "invalid: user specified IP address is supported on user defined networks only",
       { networks: { bridge: { ipv4: "172.17.0.9" } } },
@@ -276,6 +276,27 @@ describe("what cannot be", () => {
     expect(await failure(networks.disconnect("host", "host"))).toContain("host network");
     expect(await failure(networks.connect("nope", "host", {}))).toBe("not-found: network nope not found");
     expect(await failure(networks.connect("own", "nope", {}))).toBe("not-found: No such container: nope");
+  });
+
+  test("a network may be made after the container, but before its start", async () => {
+    const { containers, networks } = fixture.engine;
+    const id = await create({
+      name: "early",
+      hostConfig: { NetworkMode: "later" },
+      networks: { later: { aliases: ["a"] } },
+    });
+    expect(await failure(containers.start(id))).toBe("not-found: network later not found");
+    const { state } = await inspect(id);
+    expect([state.status, state.exitCode, state.error]).toEqual(["created", 128, "network later not found"]);
+    const { id: networkId } = await networks.create({ name: "later" });
+    await containers.start(id);
+    expect(await endpoint(id, "later")).toMatchObject({ networkId, settings: { aliases: ["a"] } });
+    // By its ID, which is known only afterwards.
+    await containers.remove(id, { force: true, volumes: true });
+    await fixture.engine.idle();
+    const other = await create({ hostConfig: { NetworkMode: networkId.slice(0, 12) } });
+    await networks.remove("later");
+    expect(await failure(containers.start(other))).toBe("not-found: network later not found");
   });
 
   test("an address that is taken leaves a running container as it was", async () => {

@@ -96,8 +96,8 @@ function checkNetworkCount(names: readonly string[], version: ApiVersion): void 
 /** Clients take a 404 for a missing image and try to pull it: a missing network or container must not look like one. */
 function asMissingImageOnly(error: unknown): never {
   if (!isError(error, "not-found") || error.message.startsWith("No such image")) throw error;
-  const { message, hint } = error;
-  throw new SlipwayError("invalid", message, { cause: error, ...(hint !== undefined && { hint }) });
+  const { message, hint, details } = error;
+  throw new SlipwayError("invalid", message, { cause: error, details, ...(hint !== undefined && { hint }) });
 }
 
 function stopOptions(query: Query): { readonly signal?: string; readonly timeout?: number } {

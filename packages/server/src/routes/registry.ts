@@ -1,6 +1,7 @@
-import { errorMessage, humanSize, JsonReader, SlipwayError } from "@slipway/base";
+import { humanSize, JsonReader, SlipwayError } from "@slipway/base";
 import type { Backends, RegistryAuth, RemoteRequest, TransferStep } from "../backend.ts";
 import type { Call } from "../call.ts";
+import { errorDocument } from "../error-reply.ts";
 import { bytes, json, type Reply } from "../http/reply.ts";
 import type { RouteTable } from "../router.ts";
 import { imageDocument } from "../shapes/image.ts";
@@ -212,6 +213,6 @@ function progressBar(current: number, total: number | undefined): string {
 }
 
 function failureLine(error: unknown): Record<string, unknown> {
-  const message = errorMessage(error);
+  const { message } = errorDocument(error);
   return { errorDetail: { message }, error: message };
 }
