@@ -8,6 +8,8 @@ import { outOfOrder, tooLarge, unknownUpload, wrongLength } from "./upload-error
 
 /** Bytes that are gathered before they are written: one system call for many small chunks. */
 const WRITE_SIZE = 1 << 20;
+/** Bytes after which the disk is asked to take them. */
+const SYNC_SIZE = 8 << 20;
 
 /**
  * Blobs as files: `uploads/<id>` while they arrive, `blobs/<two digits>/<name>` afterwards. A file gets its place by rename
@@ -128,8 +130,10 @@ async function writeBody(
   let end = start;
   let chunks: Uint8Array[] = [];
   let writing: Promise<unknown> = Promise.resolve();
+  const disk = new EarlySync(handle);
   const flush = async () => {
     await writing;
+    disk.begin(position);
     const batch = chunks;
     const at = position;
     chunks = [];
@@ -158,8 +162,37 @@ async function writeBody(
     if (tooMuch) await handle.truncate(start);
     else await flush().then(() => writing);
     throw error;
+  } finally {
+    await disk.end();
   }
   return end;
+}
+
+/** Brings bytes to the disk while others arrive, so that little is left to wait for at the end of a large upload. */
+class EarlySync {
+  readonly #handle: FileHandle;
+  #synced: number | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle;
+  }
+
+  /** Everything up to `written` has been written. */
+  begin(written: number): void {
+    this.#synced ??= written;
+    if (this.#running !== undefined || written - this.#synced < SYNC_SIZE) return;
+    this.#synced = written;
+    // Only the last sync, before the upload gets its place, must succeed.
+    const over = () => {
+      this.#running = undefined;
+    };
+    this.#running = this.#handle.datasync().then(over, over);
+  }
+
+  async end(): Promise<void> {
+    await this.#running;
+  }
 }
 
 async function writeAll(handle: FileHandle, chunks: readonly Uint8Array[], position: number): Promise<void> {
