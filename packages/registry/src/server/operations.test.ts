@@ -113,6 +113,35 @@ test("a copy of an upstream registry is fetched once, follows its tags, and is s
   }
 });
 
+test("what is here is served while the upstream limits requests, what is not is answered with 429", async () => {
+  await using origin = await TestRegistry.start();
+  const digest = await origin.pushImage("library/app", "v1");
+  let isLimiting = false;
+  const upstream = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: (request) => {
+      if (isLimiting) return new Response("{}", { status: 429, headers: { "Retry-After": "30" } });
+      const { pathname } = new URL(request.url);
+      return fetch(origin.url + pathname, { method: request.method, headers: request.headers });
+    },
+  });
+  try {
+    const url = `http://127.0.0.1:${upstream.port}`;
+    const upstreams = [{ namespace: "up.example", url, insecure: true, isDefault: true, ttl: 0 }];
+    await using registry = await TestRegistry.start({ rules: { upstreams } });
+    // The way of Docker's registry-mirrors: names without the upstream.
+    const manifest = () => registry.fetch("/v2/library/app/manifests/v1");
+    expect((await manifest()).headers.get("docker-content-digest")).toBe(digest);
+    isLimiting = true;
+    const stale = await manifest();
+    expect([stale.status, stale.headers.get("warning")]).toEqual([200, expect.stringContaining("299 - ")]);
+    expect((await registry.fetch("/v2/library/app/manifests/v2")).status).toBe(429);
+  } finally {
+    await upstream.stop(true);
+  }
+}, 30_000);
+
 test("an upload that is under way when the registry ends is finished first", async () => {
   const registry = await TestRegistry.start();
   const begun = await registry.fetch("/v2/app/blobs/uploads/", { method: "POST" });
