@@ -32,11 +32,14 @@ export class Arrivals implements ArrivalStore {
     this.#options = options;
   }
 
-  /** Keeps it for the image that is to have it. */
-  has(diffId: DiffId): boolean {
-    const known = this.#options.table.diff(diffId) !== undefined;
-    if (known) this.#options.table.keepArrival(diffId, Date.now() + KEPT_MS);
-    return known;
+  has(diffId: DiffId, lease: Lease): boolean {
+    if (this.#options.table.diff(diffId) === undefined) return false;
+    heldLease(lease).diffs.add(diffId);
+    return true;
+  }
+
+  settle(diffIds: readonly DiffId[]): void {
+    this.#options.table.settleArrivals(diffIds);
   }
 
   async receive(options: ReceiveOptions): Promise<ArrivingLayer> {

@@ -41,8 +41,8 @@ export class Collector {
   }
 
   collect(): CollectionReport {
-    const { marked, removed } = this.#mark(NOTHING);
-    this.#sweep(removed);
+    const { marked, removed, held } = this.#mark(NOTHING);
+    this.#sweep(removed, held);
     return this.#report(marked, removed);
   }
 
@@ -52,13 +52,13 @@ export class Collector {
     return this.#report(marked, removed);
   }
 
-  #mark(absent: Absent): { marked: Marks; removed: Unmarked[] } {
+  #mark(absent: Absent): { marked: Marks; removed: Unmarked[]; held: readonly Digest[] } {
     const marked = new Marks();
     this.#markRoots(marked, absent);
     this.#markImages(marked, absent);
     this.#markLayers(marked);
-    this.#markArrivals(marked);
-    return { marked, removed: this.#unmarked(marked) };
+    const held = this.#markArrivals(marked);
+    return { marked, removed: this.#unmarked(marked), held };
   }
 
   #report(marked: Marks, removed: readonly Unmarked[]): CollectionReport {
@@ -114,13 +114,19 @@ export class Collector {
     }
   }
 
-  #markArrivals(marked: Marks): void {
-    const { database } = this.#options;
+  /** Layers without a place in a stack: those that a lease holds, and those of pulls that broke off lately. */
+  #markArrivals(marked: Marks): readonly Digest[] {
+    const { database, leases } = this.#options;
     database.query("DELETE FROM arrivals WHERE until < ?").run(Date.now());
-    const sql = "SELECT diff_id AS diffId, tar FROM arrivals JOIN diffs USING (diff_id) WHERE tar IS NOT NULL";
-    for (const { diffId, tar } of database.query<{ diffId: Digest; tar: Digest }, []>(sql).all()) {
-      marked.add("blob", tar, `layer ${diffId} of an unfinished pull`);
+    const arrived = database.query<{ diffId: Digest }, []>("SELECT diff_id AS diffId FROM arrivals").all();
+    const held = new Set(arrived.map(({ diffId }) => diffId));
+    for (const { diffs } of leases.all()) for (const diffId of diffs) held.add(diffId);
+    const tarOf = database.query<{ tar: Digest | null }, [string]>("SELECT tar FROM diffs WHERE diff_id = ?");
+    for (const diffId of held) {
+      const tar = tarOf.get(diffId)?.tar;
+      if (tar != null) marked.add("blob", tar, `layer ${diffId} of an unfinished pull`);
     }
+    return [...held];
   }
 
   #unmarked(marked: Marks): Unmarked[] {
@@ -147,7 +153,7 @@ export class Collector {
     return found;
   }
 
-  #sweep(removed: readonly Unmarked[]): void {
+  #sweep(removed: readonly Unmarked[], held: readonly Digest[]): void {
     if (removed.length === 0) return;
     const { database, paths, trash } = this.#options;
     const blobs = removed.flatMap(({ kind, id }) => (kind === "blob" ? [id as Digest] : []));
@@ -162,12 +168,13 @@ export class Collector {
         directories.push(...bound.all(id).map(({ directory }) => directory));
         database.query("DELETE FROM layers WHERE chain_id = ?").run(id);
       }
-      const unused = "diff_id NOT IN (SELECT diff_id FROM layers) AND diff_id NOT IN (SELECT diff_id FROM arrivals)";
+      const unused = "diff_id NOT IN (SELECT diff_id FROM layers) AND diff_id NOT IN (SELECT value FROM json_each(?1))";
+      const kept = JSON.stringify(held);
       const trees = database
-        .query<{ directory: string }, []>(`DELETE FROM trees WHERE ${unused} RETURNING directory`)
-        .all();
+        .query<{ directory: string }, [string]>(`DELETE FROM trees WHERE ${unused} RETURNING directory`)
+        .all(kept);
       directories = directories.concat(trees.map(({ directory }) => directory));
-      database.run(`DELETE FROM diffs WHERE ${unused}`);
+      database.query(`DELETE FROM diffs WHERE ${unused}`).run(kept);
       for (const digest of blobs) {
         database.query("UPDATE diffs SET tar = NULL, compression = NULL WHERE tar = ?").run(digest);
         database.query("DELETE FROM blobs WHERE digest = ?").run(digest);

@@ -217,12 +217,14 @@ export interface LayerStore {
  * that broke off finds it again.
  */
 export interface ArrivalStore {
-  /** Whether a layer of this diff ID is in the store; if so it stays for a day. */
-  has(diffId: DiffId): boolean;
+  /** Whether a layer of this diff ID is in the store; if so the lease holds it. */
+  has(diffId: DiffId, lease: Lease): boolean;
   /** Begins an arrival, or goes on with one that was suspended or died. Throws `conflict` while another has the same digest. */
   receive(options: ReceiveOptions): Promise<ArrivingLayer>;
   /** Puts layers that have arrived on each other, bottom first. Throws `not-found` when one has not. */
   stack(diffIds: readonly DiffId[], lease: Lease, signal?: AbortSignal): Promise<ChainId | undefined>;
+  /** They belong to an image now: from here on they stay as long as it does. */
+  settle(diffIds: readonly DiffId[]): void;
 }
 
 export interface ReceiveOptions {

@@ -106,14 +106,17 @@ export class LayerTable {
     this.#database.transaction(() => {
       this.#addDiff(diff);
       if (tree !== undefined) this.addTree(diff.diffId, diff.diffId, tree);
-      this.keepArrival(diff.diffId, until);
+      this.#database
+        .query("INSERT INTO arrivals (diff_id, until) VALUES (?1, ?2) ON CONFLICT (diff_id) DO UPDATE SET until = ?2")
+        .run(diff.diffId, until);
     })();
   }
 
-  keepArrival(diffId: DiffId, until: number): void {
-    this.#database
-      .query("INSERT INTO arrivals (diff_id, until) VALUES (?1, ?2) ON CONFLICT (diff_id) DO UPDATE SET until = ?2")
-      .run(diffId, until);
+  settleArrivals(diffIds: readonly DiffId[]): void {
+    const settle = this.#database.query("DELETE FROM arrivals WHERE diff_id = ?");
+    this.#database.transaction(() => {
+      for (const diffId of diffIds) settle.run(diffId);
+    })();
   }
 
   addLayer(chainId: ChainId, parent: ChainId | undefined, diffId: DiffId): void {

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { SlipwayError } from "@slipway/base";
-import type { ChainId, Digest, ImageId } from "@slipway/oci";
+import type { ChainId, DiffId, Digest, ImageId } from "@slipway/oci";
 import type { Lease, LeaseStore } from "./faces.ts";
 
 /** Leases live in memory alone: they end with the process, and the lock on the data root allows only one process. */
@@ -23,6 +23,8 @@ export class HeldLease implements Lease {
   readonly label: string;
   readonly blobs = new Set<Digest>();
   readonly layers = new Set<ChainId>();
+  /** Layers that have no place in a stack yet. */
+  readonly diffs = new Set<DiffId>();
   readonly images = new Set<ImageId>();
   readonly #onRelease: (id: string) => void;
   #released = false;

@@ -163,7 +163,7 @@ describe("a pull", () => {
   test(
     "that dies at 95 % fetches less than 6 % again, also after a restart",
     async () => {
-      await using target = await StoreFixture.open({ maxAttempts: 1 });
+      await using target = await StoreFixture.open({ maxAttempts: 1, rangesAfter: 60_000 });
       const name = named(proxy.port, "large:v1");
       const size = 40 * MiB;
       proxy.inject();
@@ -194,11 +194,26 @@ describe("a pull", () => {
       );
       await target.client.pull(name, { signal });
       expect(proxy.requests.filter((line) => BLOB.test(line)).length).toBeGreaterThan(50);
-      expect(proxy.down).toBeLessThan(24 * MiB * 1.3);
+      expect(proxy.down).toBeLessThan(24 * MiB * 1.6);
       expect(await target.problems()).toEqual([]);
     },
     TIMEOUT,
   );
+
+  test("leaves nothing when its image is removed, and keeps what arrived when it broke off", async () => {
+    await using target = await StoreFixture.open({ maxAttempts: 1, rangesAfter: 60_000 });
+    const name = named(proxy.port, "app:v1");
+    proxy.inject({ on: BLOB, cut: { way: "down", after: BIG / 2 } });
+    await expect(target.client.pull(name, { signal })).rejects.toThrow();
+    await target.store.collect();
+    proxy.inject();
+    const { image } = await target.client.pull(name, { signal });
+    expect(proxy.down).toBeLessThan(BIG * 0.9);
+    target.store.images.remove(image.id);
+    await target.store.collect();
+    expect(target.store.usage()).toEqual({ layerBytes: 0, blobBytes: 0 });
+    expect(await target.problems()).toEqual([]);
+  });
 
   test(
     "of two who want the same travels once",

@@ -1,6 +1,6 @@
 import { isError, Semaphore, SingleFlight } from "@slipway/base";
 import type { Descriptor, DiffId } from "@slipway/oci";
-import type { Store } from "@slipway/store";
+import type { Lease, Store } from "@slipway/store";
 import { transferBlob } from "./blob-transfer.ts";
 import { ByteReporter, layerId, type OnProgress, SharedProgress } from "./progress.ts";
 import type { Repository } from "./repository.ts";
@@ -11,6 +11,8 @@ export interface WantedLayer {
   readonly descriptor: Descriptor;
   readonly diffId: DiffId;
   readonly repository: Repository;
+  /** Holds the layer once it is here. */
+  readonly lease: Lease;
 }
 
 /** How often content that is not what it should be is fetched anew: a proxy's cache may be at fault. */
@@ -35,7 +37,7 @@ export class LayerDownloads {
   async fetch(wanted: WantedLayer, onProgress: OnProgress, signal: AbortSignal): Promise<void> {
     const { descriptor, diffId } = wanted;
     const id = layerId(descriptor.digest);
-    if (this.#store.arrivals.has(diffId)) {
+    if (this.#store.arrivals.has(diffId, wanted.lease)) {
       onProgress({ id, status: "Already exists" });
       return;
     }
@@ -45,6 +47,7 @@ export class LayerDownloads {
     try {
       const report: OnProgress = (progress) => this.#progress.report(key, progress);
       await this.#flights.do(key, (shared) => this.#keepTrack(key, this.#inTurn(wanted, report, shared)), signal);
+      this.#store.arrivals.has(diffId, wanted.lease);
     } finally {
       leave();
       // Whoever is the last to leave waits until what arrived lies safely.

@@ -52,7 +52,7 @@ export async function bringImage(
   const report = options.onProgress ?? (() => {});
   report({ id: reference.digest ?? reference.tag ?? "latest", status: `Pulling from ${familiarPath(reference)}` });
   await using lease = store.leases.open(`pull of ${formatReference(reference)}`);
-  await fetchLayers(context, remote, { report, signal: options.signal });
+  await fetchLayers(context, remote, { lease, report, signal: options.signal });
   for (const { digest } of remote.manifest.layers) context.known.seen(digest, reference.domain, reference.path);
   const before = store.images.find(formatReference(reference));
   const image = await record(store, reference, remote, lease, options.signal);
@@ -108,14 +108,14 @@ function mayBeElsewhere(error: unknown): boolean {
 async function fetchLayers(
   { downloads }: PullContext,
   { repository, manifest, config }: RemoteImage,
-  { report, signal }: { readonly report: OnProgress; readonly signal: AbortSignal },
+  { lease, report, signal }: { readonly lease: Lease; readonly report: OnProgress; readonly signal: AbortSignal },
 ): Promise<void> {
   const stop = new AbortController();
   const all = AbortSignal.any([signal, stop.signal]);
   const work = manifest.layers.map(async (descriptor, index) => {
     const diffId = config.diffIds[index];
     if (diffId === undefined) throw new SlipwayError("internal", `layer ${layerId(descriptor.digest)} has no diff ID`);
-    await downloads.fetch({ descriptor, diffId, repository }, report, all);
+    await downloads.fetch({ descriptor, diffId, repository, lease }, report, all);
   });
   try {
     await Promise.all(work);
@@ -141,7 +141,9 @@ async function record(
   // By digest, the image gets no tag, as with Docker, also if one was written.
   const names: Reference[] = reference.digest === undefined && tag !== undefined ? [{ domain, path, tag }] : [];
   names.push({ domain, path, digest: target.digest });
-  return await store.images.put({ config, configBytes, manifestBytes, target, names, lease });
+  const image = await store.images.put({ config, configBytes, manifestBytes, target, names, lease });
+  store.arrivals.settle(config.diffIds);
+  return image;
 }
 
 /** The repository as Docker shows it on the first line: without the registry. */
