@@ -12,7 +12,10 @@ const COMMON = ["run", "exec", "ps", "build", "images", "logs", "version", "info
 
 export async function printRootHelp(session: Session): Promise<number> {
   const { io } = session;
-  const commands = TREE.entries.filter((entry) => entry.kind === "command");
+  const hidesLegacy = Boolean(io.env.DOCKER_HIDE_LEGACY_COMMANDS);
+  const commands = TREE.entries.filter(
+    (entry) => entry.kind === "command" && !(hidesLegacy && isLegacy(entry) && !COMMON.includes(entry.name)),
+  );
   const groups = TREE.entries.filter(
     (entry) => entry.kind === "group" && entry.entries.some(({ kind }) => kind !== "absent"),
   );
@@ -22,12 +25,21 @@ export async function printRootHelp(session: Session): Promise<number> {
     `Common Commands:\n${entryLines(commands.filter(({ name }) => COMMON.includes(name))).join("\n")}`,
     `Management Commands:\n${entryLines(groups).join("\n")}`,
     ...(await pluginSection(session)),
-    `Commands:\n${entryLines(commands.filter(({ name }) => !COMMON.includes(name))).join("\n")}`,
+    ...commandsSection(commands.filter(({ name }) => !COMMON.includes(name))),
     optionsSection(GLOBAL_FLAGS, columnsOf(io), "Global Options"),
     `Run '${PROGRAM} COMMAND --help' for more information on a command.`,
   ];
   io.stdout.write(`${text.join("\n\n")}\n`);
   return 0;
+}
+
+function commandsSection(commands: readonly Entry[]): string[] {
+  return commands.length === 0 ? [] : [`Commands:\n${entryLines(commands).join("\n")}`];
+}
+
+/** One that stands at the top for its age only: a group has it too. */
+function isLegacy(entry: CommandEntry): boolean {
+  return entry.also?.some((path) => path.includes(" ")) === true;
 }
 
 async function pluginSection(session: Session): Promise<string[]> {

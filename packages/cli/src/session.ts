@@ -1,6 +1,6 @@
 import { type ConfigFile, configDirectory, readConfigFile, readContext } from "./client/config-file.ts";
 import { EngineClient } from "./client/engine-client.ts";
-import { DEFAULT_SOCKET, type Host, parseHost, SSH, type TlsFiles } from "./client/host.ts";
+import { DEFAULT_SOCKET, type Host, hostText, parseHost, SSH, type TlsFiles } from "./client/host.ts";
 import { ExitError } from "./errors.ts";
 import type { GlobalFlags } from "./global-flags.ts";
 import type { Io } from "./io.ts";
@@ -42,8 +42,23 @@ export class Session {
   }
 
   config(): Promise<ConfigFile> {
-    this.#config ??= readConfigFile(this.configDirectory);
+    this.#config ??= this.#readConfig();
     return this.#config;
+  }
+
+  /** A mistake in the file is told, and the command goes on without it, as Docker's client does. */
+  async #readConfig(): Promise<ConfigFile> {
+    const { config, problems } = await readConfigFile(this.configDirectory);
+    for (const problem of problems) this.io.stderr.write(`WARNING: Error parsing config file: ${problem}\n`);
+    return config;
+  }
+
+  /** Proxies for containers and builds, but for variables that are given. */
+  async proxies(given: Iterable<string>): Promise<[name: string, value: string][]> {
+    const config = await this.config();
+    if (config.proxies === undefined) return [];
+    const { proxyVariables } = await import("./client/proxies.ts");
+    return proxyVariables(config, hostText((await this.client()).host), given);
   }
 
   get configDirectory(): string {
@@ -66,14 +81,20 @@ export class Session {
   async #connect(): Promise<EngineClient> {
     const { host, startable } = await this.#host();
     const { env } = this.io;
-    // Only a default address that may come from the file needs the file read.
-    const headers = this.#config === undefined ? undefined : (await this.#config).HttpHeaders;
+    const headers = await this.#headers();
     return new EngineClient({
       host,
-      ...(env.DOCKER_API_VERSION ? { apiVersion: env.DOCKER_API_VERSION } : {}),
-      ...(headers === undefined ? {} : { headers }),
+      ...(env.DOCKER_API_VERSION ? { apiVersion: apiVersion(env.DOCKER_API_VERSION) } : {}),
+      headers,
       ...(startable ? { startEngine: () => startEngine(env) } : {}),
     });
+  }
+
+  async #headers(): Promise<Readonly<Record<string, string>>> {
+    const { HttpHeaders } = await this.config();
+    const { env } = this.io;
+    if (HttpHeaders === undefined && !env.DOCKER_CUSTOM_HEADERS) return {};
+    return (await import("./client/headers.ts")).customHeaders(HttpHeaders, env);
   }
 
   async #host(): Promise<{ host: Host; startable: boolean }> {
@@ -106,6 +127,13 @@ export class Session {
       verify,
     };
   }
+}
+
+/** Of `DOCKER_API_VERSION`. */
+function apiVersion(text: string): string {
+  const version = text.replace(/^v/, "");
+  if (/^\d+\.\d+$/.test(version)) return version;
+  throw new ExitError(1, `DOCKER_API_VERSION: '${text}' is no version of the API`, "Write it as 1.44, or unset it.");
 }
 
 /** The host that a text names; one by ssh is brought here first. */

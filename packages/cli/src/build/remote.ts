@@ -1,7 +1,6 @@
 import type { ProgressLine } from "../client/documents.ts";
 import type { EngineClient } from "../client/engine-client.ts";
 import { jsonLines } from "../client/json-lines.ts";
-import { buildArguments } from "../commands/builder/build.ts";
 import { ExitError } from "../errors.ts";
 import type { FlagValues } from "../grammar/flag.ts";
 import { asStream } from "../input-file.ts";
@@ -17,6 +16,7 @@ import type { ResultLine } from "./wire.ts";
 export interface RemoteBuild {
   readonly client: EngineClient;
   readonly flags: FlagValues<typeof BUILD_FLAGS>;
+  readonly buildArgs: Readonly<Record<string, string>>;
   readonly sources: BuildSources;
   readonly io: Io;
   readonly output: Output;
@@ -29,6 +29,7 @@ export interface RemoteBuild {
 export async function buildFromTar({
   client,
   flags,
+  buildArgs,
   sources,
   io,
   output,
@@ -56,7 +57,7 @@ export async function buildFromTar({
     query: {
       t: [...flags.tag, ...output.names],
       dockerfile: "path" in dockerfile ? dockerfile.path : SENT_DOCKERFILE,
-      buildargs: JSON.stringify(buildArguments(flags["build-arg"], io.env)),
+      buildargs: JSON.stringify(buildArgs),
       labels: JSON.stringify(pairs(flags.label)),
       nocache: flags["no-cache"],
       pull: flags.pull,

@@ -4,7 +4,7 @@ import type { TlsFiles } from "./host.ts";
 /** Docker's own `config.json`, as far as this client reads it. */
 export interface ConfigFile {
   readonly currentContext?: string;
-  readonly HttpHeaders?: Readonly<Record<string, string>>;
+  readonly HttpHeaders?: Texts;
   readonly detachKeys?: string;
   readonly psFormat?: string;
   readonly statsFormat?: string;
@@ -13,8 +13,35 @@ export interface ConfigFile {
   readonly volumesFormat?: string;
   readonly cliPluginsExtraDirs?: readonly string[];
   readonly pruneFilters?: readonly string[];
-  readonly proxies?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** By address of the engine, or `default`. */
+  readonly proxies?: Readonly<Record<string, Texts>>;
 }
+
+type Texts = Readonly<Record<string, string>>;
+
+const isText = (value: unknown): value is string => typeof value === "string";
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const isTexts = (value: unknown): value is Texts => isObject(value) && Object.values(value).every(isText);
+
+interface Kind {
+  readonly words: string;
+  readonly fits: (value: unknown) => boolean;
+}
+
+const TEXT: Kind = { words: "a string", fits: isText };
+const LIST: Kind = { words: "a list of strings", fits: (value) => Array.isArray(value) && value.every(isText) };
+const TEXTS: Kind = { words: "an object of strings", fits: isTexts };
+const PROXIES: Kind = {
+  words: "an object with an object of strings for each engine",
+  fits: (value) => isObject(value) && Object.values(value).every(isTexts),
+};
+
+const KINDS: { readonly [Name in keyof ConfigFile]-?: Kind } = {
+  ...{ currentContext: TEXT, detachKeys: TEXT, psFormat: TEXT, statsFormat: TEXT, imagesFormat: TEXT },
+  ...{ networksFormat: TEXT, volumesFormat: TEXT, cliPluginsExtraDirs: LIST, pruneFilters: LIST },
+  ...{ HttpHeaders: TEXTS, proxies: PROXIES },
+};
 
 /** The folder of Docker's client files: `--config`, `DOCKER_CONFIG`, or `~/.docker`. */
 export function configDirectory(flag: string, env: Readonly<Record<string, string | undefined>>): string {
@@ -22,17 +49,41 @@ export function configDirectory(flag: string, env: Readonly<Record<string, strin
   return env.DOCKER_CONFIG || `${env.HOME || "/root"}/.docker`;
 }
 
-/** A missing file is an empty one. Throws `ExitError` when it is not JSON. */
-export async function readConfigFile(directory: string): Promise<ConfigFile> {
+export interface ReadConfig {
+  readonly config: ConfigFile;
+  /** What is wrong with the file, each with its place; what is wrong counts as absent. */
+  readonly problems: readonly string[];
+}
+
+/** A missing file is an empty one. Throws `ExitError` when it cannot be read. */
+export async function readConfigFile(directory: string): Promise<ReadConfig> {
   const path = `${directory}/config.json`;
   const text = await readText(path);
-  if (text === undefined) return {};
+  if (text === undefined || text.trim() === "") return { config: {}, problems: [] };
+  let value: unknown;
   try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? (value as ConfigFile) : {};
+    value = JSON.parse(text);
   } catch (error) {
-    throw new ExitError(1, `${path} is not JSON: ${(error as Error).message}`, "Repair it or move it away.");
+    const { findMistake } = await import("./json-mistake.ts");
+    const { line, column, reason } = findMistake(text) ?? { line: 1, column: 1, reason: (error as Error).message };
+    return { config: {}, problems: [`${path}:${line}:${column}: ${reason}`] };
   }
+  if (!isObject(value)) return { config: {}, problems: [`${path}:1: it must hold an object: {...}`] };
+  const config: Record<string, unknown> = { ...value };
+  const problems: string[] = [];
+  for (const [name, kind] of Object.entries(KINDS)) {
+    if (config[name] === undefined || config[name] === null || kind.fits(config[name])) continue;
+    delete config[name];
+    const line = text.slice(0, Math.max(text.indexOf(JSON.stringify(name)), 0)).split("\n").length;
+    problems.push(`${path}:${line}: ${name} must be ${kind.words}`);
+  }
+  return { config: config as ConfigFile, problems };
+}
+
+/** Before the file is changed: one with mistakes is not overwritten. Throws `ExitError`. */
+export async function requireGoodConfig(directory: string): Promise<void> {
+  const { problems } = await readConfigFile(directory);
+  if (problems.length > 0) throw new ExitError(1, problems.join("\n"), "Repair the file or move it away.");
 }
 
 export interface ContextEndpoint {

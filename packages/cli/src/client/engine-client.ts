@@ -39,6 +39,11 @@ export class EngineClient {
     this.#negotiated = options.apiVersion !== undefined;
   }
 
+  /** Sent with each request. */
+  get headers(): Readonly<Record<string, string>> {
+    return { ...this.#options.headers, "User-Agent": "slipway" };
+  }
+
   /** The version in use; the engine's own when it is older than ours, once a request has been answered. */
   get apiVersion(): string {
     return this.#version;
@@ -97,11 +102,15 @@ export class EngineClient {
 
   async ping(signal?: AbortSignal): Promise<Response> {
     const base = this.host.kind === "tcp" ? this.host.base : "";
-    return await this.#connect(`${base}/_ping`, { method: "GET", ...(signal === undefined ? {} : { signal }) });
+    return await this.#connect(`${base}/_ping`, {
+      method: "GET",
+      headers: this.headers,
+      ...(signal === undefined ? {} : { signal }),
+    });
   }
 
   async #fetch(method: string, path: string, options: RequestOptions): Promise<Response> {
-    const headers: Record<string, string> = { "User-Agent": "slipway", ...this.#options.headers, ...options.headers };
+    const headers: Record<string, string> = { ...this.headers, ...options.headers };
     const init: RequestInit = { method, headers };
     if (options.json !== undefined) {
       headers["Content-Type"] = "application/json";

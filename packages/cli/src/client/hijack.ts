@@ -22,7 +22,7 @@ export async function hijack(client: EngineClient, path: string, query: Query, j
   const lines = [
     `POST ${client.target(path, query)} HTTP/1.1`,
     `Host: ${client.host.kind === "unix" ? "engine" : client.host.hostname}`,
-    "User-Agent: slipway",
+    ...Object.entries(client.headers).map(([name, value]) => `${name}: ${value}`),
     "Connection: Upgrade",
     "Upgrade: tcp",
     ...(json === undefined ? [] : ["Content-Type: application/json"]),

@@ -12,7 +12,7 @@ import { ApiError, ExitError } from "../../errors.ts";
 import { command, exactly } from "../../grammar/command.ts";
 import type { FlagValues } from "../../grammar/flag.ts";
 import type { Io } from "../../io.ts";
-import { pairs } from "../../notation/environment.ts";
+import { pairs, splitPair } from "../../notation/environment.ts";
 import { splitReference } from "../../output/text.ts";
 import type { Session } from "../../session.ts";
 import { buildLogins, imageLogin } from "../registry/registry-access.ts";
@@ -39,7 +39,8 @@ export const build = command({
     const client = await session.client();
     const progress = await makeProgress(flags, io);
     const started = Date.now();
-    const body = await requestBody({ flags, output, sources, io });
+    const buildArgs = await buildVariables(flags["build-arg"], session);
+    const body = await requestBody({ flags, output, sources, io, buildArgs });
     const headers = await buildLogins(session);
     const counted = summary(progress);
     let elsewhere = false;
@@ -49,7 +50,7 @@ export const build = command({
       async () => {
         elsewhere = true;
         const { buildFromTar } = await import("../../build/remote.ts");
-        return await buildFromTar({ client, flags, sources, io, output, progress: counted, headers });
+        return await buildFromTar({ client, flags, buildArgs, sources, io, output, progress: counted, headers });
       },
     );
     await deliver(client, result, { output, io });
@@ -118,9 +119,10 @@ interface BodyInput {
   readonly output: Output;
   readonly sources: BuildSources;
   readonly io: Io;
+  readonly buildArgs: Readonly<Record<string, string>>;
 }
 
-async function requestBody({ flags, output, sources, io }: BodyInput): Promise<BuildBody> {
+async function requestBody({ flags, output, sources, io, buildArgs }: BodyInput): Promise<BuildBody> {
   const platform =
     flags.platform.length > 0 ? flags.platform : io.env.DOCKER_DEFAULT_PLATFORM ? [io.env.DOCKER_DEFAULT_PLATFORM] : [];
   if (platform.length > 1) throw new ExitError(1, "building for several platforms at once is not built yet");
@@ -130,7 +132,7 @@ async function requestBody({ flags, output, sources, io }: BodyInput): Promise<B
     dockerfile: sources.dockerfile,
     namedContexts: await namedContexts(flags["build-context"], io),
     target: flags.target,
-    buildArgs: buildArguments(flags["build-arg"], io.env),
+    buildArgs,
     labels: pairs(flags.label),
     tags: [...flags.tag, ...(output.type === "image" ? output.names : [])],
     ...(platform[0] === undefined ? {} : { platform: platform[0] }),
@@ -158,7 +160,13 @@ function invalid<T>(read: () => T): T {
   }
 }
 
-export function buildArguments(values: readonly string[], env: Io["env"]): Record<string, string> {
+/** Those of the flags, and the user's proxies. */
+async function buildVariables(values: readonly string[], session: Session): Promise<Record<string, string>> {
+  const proxies = await session.proxies(values.map((text) => splitPair(text)[0]));
+  return { ...buildArguments(values, session.io.env), ...Object.fromEntries(proxies) };
+}
+
+function buildArguments(values: readonly string[], env: Io["env"]): Record<string, string> {
   const entries = values.flatMap((text): [string, string][] => {
     const at = text.indexOf("=");
     if (at >= 0) return [[text.slice(0, at), text.slice(at + 1)]];

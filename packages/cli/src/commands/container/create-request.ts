@@ -26,6 +26,8 @@ export interface CreateInput {
   readonly io: Io;
   /** Docker's client files: logins for images that must be pulled. */
   readonly configDirectory: string;
+  /** Variables with the user's proxies, but for those whose names are given. */
+  proxies(given: Iterable<string>): Promise<[name: string, value: string][]>;
 }
 
 type Body = Record<string, unknown>;
@@ -60,13 +62,17 @@ export async function createRequest(input: CreateInput): Promise<Body> {
   });
 }
 
-async function processFields({ flags, given, image, command, io }: CreateInput): Promise<Body> {
+async function processFields({ flags, given, image, command, io, proxies }: CreateInput): Promise<Body> {
+  const variables = await proxies(flags.env.map((text) => splitPair(text)[0]));
   const entrypoint = given("entrypoint") ? (flags.entrypoint === "" ? [""] : [flags.entrypoint]) : undefined;
   return {
     Hostname: flags.hostname,
     Domainname: flags.domainname,
     User: flags.user,
-    Env: await readEnvironment(flags["env-file"], flags.env, io.env),
+    Env: [
+      ...(await readEnvironment(flags["env-file"], flags.env, io.env)),
+      ...variables.map(([name, value]) => `${name}=${value}`),
+    ],
     Cmd: command.length === 0 ? undefined : command,
     Image: image,
     WorkingDir: flags.workdir,

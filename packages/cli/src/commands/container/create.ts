@@ -17,6 +17,7 @@ export const create = command({
       command: commandLine,
       io: session.io,
       configDirectory: session.configDirectory,
+      proxies: (given: Iterable<string>) => session.proxies(given),
     };
     session.io.stdout.write(`${await createContainer(input, client, "create")}\n`);
     return 0;

@@ -43,6 +43,7 @@ export const run = command({
       command: commandLine,
       io,
       configDirectory: session.configDirectory,
+      proxies: (given: Iterable<string>) => session.proxies(given),
     };
     const id = await createContainer(input, client, "run").catch((error: unknown) => {
       throw asRunError(error);

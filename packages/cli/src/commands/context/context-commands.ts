@@ -1,5 +1,6 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { requireGoodConfig } from "../../client/config-file.ts";
 import { type ContextMeta, ContextStore, checkContextName, setCurrentContext } from "../../client/context-store.ts";
 import { DEFAULT_SOCKET } from "../../client/host.ts";
 import { ExitError } from "../../errors.ts";
@@ -116,7 +117,7 @@ export const use = command({
       storeOf(session).get(name);
     }
     // Read first: a file that is not JSON is told, not replaced.
-    await session.config();
+    await requireGoodConfig(session.configDirectory);
     setCurrentContext(session.configDirectory, name);
     done(session, name, `Current context is now "${name}"`);
     if (session.io.env.DOCKER_HOST && name !== "default") {

@@ -2,6 +2,7 @@ import { humanSize } from "@slipway/base";
 import { ExitError } from "../../errors.ts";
 import { type Command, command, NO_ARGUMENTS } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
+import { withConfigured } from "./prune-filters.ts";
 import { confirmPlan, dryRun } from "./prune-plan.ts";
 import { type PruneKind, pruneKind, stepOf } from "./prune-steps.ts";
 
@@ -41,10 +42,11 @@ export function pruneCommand(kind: PruneKind): Command {
       const all = "all" in flags && flags.all === true;
       const { stdout } = session.io;
       const client = await session.client();
-      const steps = [stepOf(kind, { all, filters: flags.filter })];
+      const filters = withConfigured(flags.filter, (await session.config()).pruneFilters);
+      const steps = [stepOf(kind, { all, filters })];
       if (flags["dry-run"]) return await dryRun(client, steps, session.io);
       if (!flags.force && !(await confirmPlan(client, { steps, question: WARNINGS[kind](all) }, session.io))) return 0;
-      const { text, freed } = await pruneKind(client, kind, { all, filters: flags.filter });
+      const { text, freed } = await pruneKind(client, kind, { all, filters });
       if (text !== "") stdout.write(`${text}\n`);
       if (kind !== "network") stdout.write(`Total reclaimed space: ${humanSize(freed, 4)}\n`);
       return 0;

@@ -2,6 +2,7 @@ import { humanSize } from "@slipway/base";
 import { ApiError, ExitError } from "../../errors.ts";
 import { command, NO_ARGUMENTS } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
+import { withConfigured } from "./prune-filters.ts";
 import { confirmPlan, dryRun } from "./prune-plan.ts";
 import { type PruneKind, type PruneOutcome, pruneKind, stepOf } from "./prune-steps.ts";
 
@@ -20,6 +21,7 @@ export const prune = command({
       throw new ExitError(1, 'ERROR: The "until" filter is not supported with "--volumes"');
     }
     const { stdout } = session.io;
+    const filters = withConfigured(flags.filter, (await session.config()).pruneFilters);
     const client = await session.client();
     const kinds: PruneKind[] = [
       "container",
@@ -29,10 +31,14 @@ export const prune = command({
       "builder",
     ];
     // With --all volumes that have a name stay.
-    const optionsOf = (kind: PruneKind) => ({ all: flags.all && kind !== "volume", filters: flags.filter });
+    const optionsOf = (kind: PruneKind) => ({ all: flags.all && kind !== "volume", filters });
     const steps = kinds.map((kind) => stepOf(kind, optionsOf(kind)));
     if (flags["dry-run"]) return await dryRun(client, steps, session.io);
-    if (!flags.force && !(await confirmPlan(client, { steps, question: question(flags) }, session.io))) return 0;
+    if (
+      !flags.force &&
+      !(await confirmPlan(client, { steps, question: question({ ...flags, filter: filters }) }, session.io))
+    )
+      return 0;
     let freed = 0;
     for (const kind of kinds) {
       const outcome = await pruneKind(client, kind, optionsOf(kind)).catch(nothingIfMissing);
