@@ -5,6 +5,7 @@ import { unmount } from "@slipway/sys";
 import { type ContainerContext, publishContainerEvent } from "./container-context.ts";
 import { type ContainerEntry, exitEvent } from "./container-index.ts";
 import { isAlive, next } from "./container-life.ts";
+import { parseNetworkMode } from "./network-mode.ts";
 import { publishNetworkEvent } from "./networks/network-events.ts";
 import { readRestartPolicy, restartDelay, restartsAfter } from "./restart-policy.ts";
 import { releaseMounts } from "./runtime-mounts.ts";
@@ -65,9 +66,15 @@ export function announceNetworks(
   entry: ContainerEntry,
   action: "connect" | "disconnect",
 ): void {
+  const connects = action === "connect";
+  if (entry.networksAnnounced === connects) return;
+  entry.networksAnnounced = connects;
   for (const { networkId: id, networkName: name } of entry.endpoints) {
     publishNetworkEvent(context, { id, name, driver: "bridge" }, action, { container: entry.id });
   }
+  const { kind } = parseNetworkMode(entry.definition.hostConfig.NetworkMode ?? "");
+  const bare = kind === "host" || kind === "none" ? context.networks.find(kind) : undefined;
+  if (bare !== undefined) publishNetworkEvent(context, bare, action, { container: entry.id });
 }
 
 /**

@@ -28,6 +28,8 @@ export interface ContainerEntry {
   restart: { readonly delay: number; readonly cancel: () => void } | undefined;
   /** Listeners know that its volumes are mounted. */
   volumesAnnounced: boolean;
+  /** Listeners know that it is on its networks. */
+  networksAnnounced: boolean;
   /** It is being restarted: it does not remove itself now. */
   stays: boolean;
   /** It is being ended because its health check failed. */
@@ -68,6 +70,7 @@ export class ContainerIndex {
       starting: undefined,
       restart: undefined,
       volumesAnnounced: isAlive(row.state.status),
+      networksAnnounced: isAlive(row.state.status),
       stays: false,
       unhealthy: false,
       teardown: Promise.resolve(),

@@ -74,6 +74,11 @@ export class ContainerService {
     await this.#run(entry, true);
   }
 
+  /** With the engine, because the container's policy keeps it up. */
+  startByPolicy(entry: ContainerEntry, { fresh }: { readonly fresh: boolean }): Promise<void> {
+    return this.#run(entry, fresh);
+  }
+
   async #run(entry: ContainerEntry, fresh: boolean): Promise<void> {
     await this.#context.lock.with(entry.id, () => {
       // Whoever had the lock before may have removed it.

@@ -214,8 +214,8 @@ async function restore(
   parts.execs.restore(execs, exits);
   containers.watchRunning();
   // Not waited for: the first request is answered while they come up.
-  for (const entry of wanted) {
-    const start = containers.start(entry.id).catch((error) => {
+  for (const { entry, fresh } of wanted) {
+    const start = containers.startByPolicy(entry, { fresh }).catch((error) => {
       const fields = { container: shortId(entry.id), error: errorMessage(error) };
       context.log.warn("a container could not be started with the engine", fields);
     });

@@ -49,6 +49,21 @@ test("an end during the absence is recorded once, with its code; one that nobody
   expect((await statusOf(second, restarted)).status).toBe("running");
 });
 
+test("a series of failures is counted on over a restart of the engine, a reboot begins anew", async () => {
+  const supervisor = new ScriptedSupervisor();
+  const first = await openFixture({ supervisor: () => supervisor });
+  const policy = { RestartPolicy: { Name: "on-failure", MaximumRetryCount: 2 } };
+  const failing = await start(first, ["a"], policy);
+  const unseen = await start(first, ["b"], policy);
+  await supervisor.close();
+  await supervisor.exit(failing, 5);
+  supervisor.running.delete(unseen);
+  await using second = await first.reopen();
+  await settled(second);
+  expect(await statusOf(second, failing)).toMatchObject({ status: "running", restartCount: 1 });
+  expect(await statusOf(second, unseen)).toMatchObject({ status: "running", restartCount: 0 });
+});
+
 test("policies are applied when the engine starts, as Docker applies them", async () => {
   const supervisor = new ScriptedSupervisor();
   const first = await openFixture({ supervisor: () => supervisor });

@@ -15,13 +15,20 @@ import { readRestartPolicy, restartsAfter, startsWithEngine } from "./restart-po
 /** The exit code of a container whose end nobody saw: the machine went down with it. */
 const UNSEEN_EXIT = 255;
 
+/** A container that its policy starts now. */
+export interface Wanted {
+  readonly entry: ContainerEntry;
+  /** Its restarts are counted anew. Not in a series of failures: the engine's own restart does not make it longer. */
+  readonly fresh: boolean;
+}
+
 /**
  * Makes the database agree with what really is, after whatever happened while no engine ran: containers that still run are
  * kept, ends during the absence are recorded, leftovers of crashes are removed. Returns the recorded ends, and the
  * containers that their policy starts now.
  */
 export async function restoreContainers(context: ContainerContext): Promise<{
-  readonly wanted: readonly ContainerEntry[];
+  readonly wanted: readonly Wanted[];
   readonly exits: readonly ExitRecord[];
   readonly execs: readonly KnownExec[];
 }> {
@@ -35,6 +42,8 @@ export async function restoreContainers(context: ContainerContext): Promise<{
   const made = new Set([...alive.keys(), ...namesIn(context.paths.bundles)]);
   for (const id of made) if (index.get(id) === undefined) endStranger(context, id, alive.has(id));
   const wasUp = new Set(index.all().flatMap(({ id, state }) => (isUp(state.status) ? [id] : [])));
+  const failing = new Set(index.all().flatMap(({ id, state }) => (state.status === "restarting" ? [id] : [])));
+  for (const id of wasUp) if ((ended.get(id)?.exitCode ?? 0) !== 0) failing.add(id);
   for (const entry of index.all()) reconcile(context, entry, alive.get(entry.id), ended.get(entry.id));
   const kept = new Set(index.all().flatMap(({ id, state }) => (isAlive(state.status) ? [id] : [])));
   await removeViews(context);
@@ -50,7 +59,8 @@ export async function restoreContainers(context: ContainerContext): Promise<{
     await agree(context, entry);
   }
   await removeLeftovers(context, kept);
-  return { wanted: toStart(context, wasUp), exits, execs };
+  const wanted = toStart(context, wasUp).map((entry) => ({ entry, fresh: !failing.has(entry.id) }));
+  return { wanted, exits, execs };
 }
 
 /** Nobody reads them any more. Unmounted first: what is mounted there is not ours to delete. */

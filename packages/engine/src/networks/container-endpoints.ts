@@ -65,6 +65,7 @@ export async function leaveNetwork(
   checkMayChange(entry);
   const mode = parseNetworkMode(entry.definition.hostConfig.NetworkMode ?? "");
   if (mode.kind === "host" || network.driver === "host") throw refusal("host");
+  if (mode.kind === "none" && network.name === "none") return leaveNone(context, entry, network);
   const before = entry.definition.attachments;
   if (before[network.name] === undefined) {
     throw new SlipwayError("forbidden", `container ${entry.id} is not connected to network ${network.name}`);
@@ -77,6 +78,13 @@ export async function leaveNetwork(
     attach(context, entry, before);
     throw error;
   }
+}
+
+/** It is on no network then, as one that has left all of its own, and may join others. */
+function leaveNone(context: ContainerContext, entry: ContainerEntry, network: NetworkInfo): void {
+  const { definition } = entry;
+  context.index.redefine(entry, { ...definition, hostConfig: { ...definition.hostConfig, NetworkMode: "default" } });
+  if (isAlive(entry.state.status)) publishNetworkEvent(context, network, "disconnect", { container: entry.id });
 }
 
 async function removeEndpoint(context: ContainerContext, entry: ContainerEntry, network: NetworkInfo): Promise<void> {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { shortId } from "@slipway/base";
 import type { Endpoint, Networks } from "@slipway/network";
 import type { ContainerEntry } from "../container-index.ts";
@@ -20,10 +21,13 @@ export function endpointsOf(
   const all = mode.kind === "network" ? Object.entries(attachments) : [[mode.kind, {}] as const];
   return all.map(([name, settings]) => {
     const live = endpoints.find(({ networkName }) => networkName === name);
+    const networkId = live?.networkId ?? (wasStarted ? (context.networks.find(name)?.id ?? "") : "");
+    const bare = mode.kind !== "network" && isAlive(entry.state.status) ? bareEndpointId(entry.id, networkId) : "";
     return {
       networkName: name,
-      networkId: live?.networkId ?? (wasStarted ? (context.networks.find(name)?.id ?? "") : ""),
+      networkId,
       ...facts(live, settings),
+      endpointId: live?.id ?? bare,
       settings,
       dnsNames: mode.kind === "network" && name !== "bridge" ? dnsNames(entry, settings) : [],
     };
@@ -32,13 +36,17 @@ export function endpointsOf(
 
 function facts(live: Endpoint | undefined, settings: EndpointSettings) {
   return {
-    endpointId: live?.id ?? "",
     address: live?.address ?? "",
     prefixLength: live?.prefixLength ?? 0,
     gateway: live?.gateway ?? "",
     ...(live?.ipv6 === undefined ? {} : { ipv6: live.ipv6 }),
     macAddress: live?.macAddress ?? settings.mac ?? "",
   };
+}
+
+/** On the networks `host` and `none` nothing is made; clients expect a name for it nevertheless, the same all the time. */
+function bareEndpointId(containerId: string, networkId: string): string {
+  return createHash("sha256").update(`${containerId} ${networkId}`).digest("hex");
 }
 
 /** In Docker's order: name, aliases, short ID, host name. */

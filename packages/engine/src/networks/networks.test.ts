@@ -299,6 +299,34 @@ describe("what cannot be", () => {
     expect(await failure(containers.start(other))).toBe("not-found: network later not found");
   });
 
+  test("what leaves none may join others", async () => {
+    const { networks } = fixture.engine;
+    await networks.create({ name: "own" });
+    const since = fixture.events.length;
+    const id = await up({ name: "alone", hostConfig: { NetworkMode: "none" } });
+    const [before] = (await inspect(id)).endpoints;
+    expect(before).toMatchObject({ networkName: "none", endpointId: expect.stringMatching(/^[0-9a-f]{64}$/) });
+    await networks.disconnect("none", id);
+    expect((await inspect(id)).endpoints).toEqual([]);
+    await networks.connect("own", id, {});
+    expect(await inside(id, "ls", "/sys/class/net")).toBe("eth0\nlo\n");
+    await fixture.engine.containers.restart(id, { timeout: 0 });
+    expect((await inspect(id)).endpoints.map(({ networkName }) => networkName)).toEqual(["own"]);
+    expect(actions(since).slice(0, 3)).toEqual(["connect none", "disconnect none", "connect own"]);
+  });
+
+  test("containers on the host's network are told of, and listed there", async () => {
+    const since = fixture.events.length;
+    const id = await up({ name: "open", hostConfig: { NetworkMode: "host" } });
+    const [endpoint] = (await inspect(id)).endpoints;
+    expect(endpoint?.endpointId).toHaveLength(64);
+    const { containers } = await fixture.engine.networks.inspect("host");
+    expect(containers.map((each) => each.endpoints[0]?.endpointId)).toEqual([endpoint?.endpointId]);
+    await fixture.engine.containers.remove(id, { force: true, volumes: true });
+    await fixture.engine.idle();
+    expect(actions(since)).toEqual(["connect host", "disconnect host"]);
+  });
+
   test("an address that is taken leaves a running container as it was", async () => {
     const { networks } = fixture.engine;
     await networks.create({ name: "own", pools: [{ subnet: "10.233.2.0/24" }] });
