@@ -58,13 +58,20 @@ beforeEach(() => {
 // Debian's Compose 1.29 talks to the API through docker-py; Compose 2 is the plug-in of today's clients.
 describe.each([
   // The old one asks for a version of the file's format.
-  { name: "docker-compose 1.29", program: () => "/usr/bin/docker-compose", head: 'version: "3.8"', separator: "_" },
-  { name: "Compose 2", program: () => second, head: "", separator: "-" },
-])("$name", ({ program, head, separator }) => {
+  {
+    name: "docker-compose 1.29",
+    program: () => "/usr/bin/docker-compose",
+    head: 'version: "3.8"',
+    separator: "_",
+    // It reads ContainerConfig of images, which versions since 1.45 do not have (Docker's neither).
+    env: { COMPOSE_API_VERSION: "1.41" },
+  },
+  { name: "Compose 2", program: () => second, head: "", separator: "-", env: {} },
+])("$name", ({ program, head, separator, env }) => {
   const client = (...argv: string[]): Promise<Output> =>
     run([program(), "-p", "shop", ...argv], {
       cwd: directory,
-      env: { DOCKER_HOST: `unix://${engine.socket}`, DOCKER_BUILDKIT: "0" },
+      env: { DOCKER_HOST: `unix://${engine.socket}`, DOCKER_BUILDKIT: "0", ...env },
     });
   const ok = async (...argv: string[]): Promise<string> => {
     const output = await client(...argv);

@@ -260,7 +260,7 @@ test("sees the events of a container's life", async () => {
     rest = lines.pop();
     for (const line of lines) {
       const event = JSON.parse(line);
-      if (event.id !== container.getId()) continue;
+      if (event.Actor.ID !== container.getId()) continue;
       seen.push(event.Action);
       if (event.Action === "destroy") break reading;
     }
