@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { Random } from "@slipway/testkit";
 import { BASE, Engine } from "../e2e/harness.ts";
 import { Api } from "./api.ts";
-import { ATTACKS, type Ground } from "./fuzz/attacks.ts";
+import { type Answer, ATTACKS, type Ground } from "./fuzz/attacks.ts";
 import { Canary } from "./fuzz/canary.ts";
 import { HostileWords } from "./fuzz/hostile-words.ts";
 
@@ -40,12 +40,9 @@ export async function fuzz(options: { readonly seconds: number; readonly seed: n
   const bystander = await contentOf(api, "bystander");
   const statuses = new Map<number, number>();
   const failures = new Map<string, string>();
-  const note = async (what: string, response: Response): Promise<void> => {
-    statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1);
-    const copy = response.clone();
-    const text = await copy.text();
-    if (response.status >= 500 && response.status !== 501)
-      failures.set(text.slice(0, 200).replace(/[0-9a-f]{12,}/g, "ID"), what);
+  const note = (what: string, { status, text }: Answer): void => {
+    statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    if (status >= 500 && status !== 501) failures.set(text.slice(0, 200).replace(/[0-9a-f]{12,}/g, "ID"), what);
   };
   const until = performance.now() + options.seconds * 1000;
   const figures = { mostMemory: 0, slowestPing: 0 };

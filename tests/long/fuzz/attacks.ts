@@ -12,7 +12,7 @@ export interface Ground {
   readonly words: HostileWords;
   readonly canary: string;
   /** What was answered, by status. */
-  readonly note: (what: string, response: Response) => Promise<void>;
+  readonly note: (what: string, answer: Answer) => void;
 }
 
 export type Attack = (ground: Ground) => Promise<void>;
@@ -22,11 +22,17 @@ const CONTAINERS = ["target", "target", "stopped", "swapping", "swapping"];
 const PATIENCE = 3000;
 const MAX_BOMB = 32 * 1024 * 1024;
 
-async function send(ground: Ground, method: string, path: string, body?: string | Uint8Array): Promise<Response> {
+export interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+async function send(ground: Ground, method: string, path: string, body?: string | Uint8Array): Promise<Answer> {
   const init = body === undefined ? {} : { body, headers: { "Content-Type": "application/json" } };
   const response = await ground.api.fetch(method, path, { ...init, signal: AbortSignal.timeout(PATIENCE) });
-  await ground.note(`${method} ${path.slice(0, 120)}`, response);
-  return response;
+  const answer = { status: response.status, text: await response.text() };
+  ground.note(`${method} ${path.slice(0, 120)}`, answer);
+  return answer;
 }
 
 const segment = (text: string): string => encodeURIComponent(text.toWellFormed());
@@ -107,7 +113,7 @@ const runInside: Attack = async (ground) => {
   };
   const made = await send(ground, "POST", "/containers/target/exec", JSON.stringify(words.twist(config)));
   if (made.status !== 201) return;
-  const { Id } = (await made.json()) as { Id: string };
+  const { Id } = JSON.parse(made.text) as { Id: string };
   await send(ground, "POST", `/exec/${Id}/start`, JSON.stringify(words.twist({ Detach: true, Tty: false })));
   const size = `h=${random.pick(["1", "-1", "x", "99999999999"])}&w=${segment(words.name())}`;
   await send(ground, "POST", `/exec/${Id}/resize?${size}`);
@@ -142,7 +148,7 @@ const createContainer: Attack = async (ground) => {
   const body = random.chance(0.15) ? words.brokenJson() : JSON.stringify(words.twist(CREATE));
   const made = await send(ground, "POST", `/containers/create?name=${segment(name)}`, body);
   if (made.status !== 201) return;
-  const { Id } = (await made.json()) as { Id: string };
+  const { Id } = JSON.parse(made.text) as { Id: string };
   await send(ground, "GET", `/containers/${Id}/json`);
   await send(ground, "POST", `/containers/${Id}/rename?name=${segment(words.name())}`);
   await send(ground, "POST", `/containers/${Id}/update`, JSON.stringify(words.twist(CREATE.HostConfig)));
