@@ -179,8 +179,9 @@ function contentTests(storage: () => RegistryStorage): void {
     const future = Date.now() + 60_000;
     expect(await all(contents.idleUploads(future))).toContain(idle);
     expect(await all(contents.idleUploads(0))).toEqual([]);
-    expect(await all(contents.places(future))).toContain(place.at);
-    expect(await all(contents.places(0))).toEqual([]);
+    expect(await all(contents.strays(new Set(), future))).toContain(place.at);
+    expect(await all(contents.strays(new Set([place.at]), future))).not.toContain(place.at);
+    expect(await all(contents.strays(new Set(), 0))).toEqual([]);
     await contents.cancel(idle);
     await contents.remove({ at: place.at });
     expect(await contents.has(place)).toBe(false);

@@ -142,8 +142,7 @@ async function sweepContents(storage: Storage, held: ReadonlySet<Digest>, { befo
 
 async function sweepPlaces(storage: Storage, named: ReadonlySet<string>, { before, isPlan }: Sweep): Promise<number> {
   let count = 0;
-  for await (const at of storage.contents.places(before)) {
-    if (named.has(at)) continue;
+  for await (const at of storage.contents.strays(named, before)) {
     count++;
     if (!isPlan) await storage.contents.remove({ at });
   }

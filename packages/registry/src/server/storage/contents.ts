@@ -67,8 +67,8 @@ export interface ContentStore {
   /** Bytes from `start` up to, not including, `end`. */
   read(place: Place, start: number, end: number): Blob | ReadableStream<Uint8Array>;
   remove(place: Pick<Place, "at" | "pieces">): Promise<void>;
-  /** Names of places older than `before`, in no order: what no record names was left by a crash. */
-  places(before: number): AsyncIterable<string>;
+  /** Places that are not among those `named` by records and are older than `before`: what a crash left, in no order. */
+  strays(named: ReadonlySet<string>, before: number): AsyncIterable<string>;
 }
 
 export interface Storage {

@@ -25,6 +25,7 @@ export class FileContents implements ContentStore {
     await mkdir(contents.#uploads, { recursive: true });
     // All folders at once, so that no push has to make one and wait until its name is on the disk.
     const folders = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+    if ((await sizeOf(join(contents.#blobs, "ff"))) !== undefined) return contents;
     for (const folder of folders) await mkdir(join(contents.#blobs, folder), { recursive: true });
     await syncDirectory(contents.#blobs);
     await syncDirectory(root);
@@ -104,8 +105,8 @@ export class FileContents implements ContentStore {
     await rm(this.#path(place.at), { force: true });
   }
 
-  async *places(before: number): AsyncGenerator<string> {
-    for (const folder of await readdir(this.#blobs)) yield* filesBefore(join(this.#blobs, folder), before);
+  async *strays(named: ReadonlySet<string>, before: number): AsyncGenerator<string> {
+    for (const folder of await readdir(this.#blobs)) yield* filesBefore(join(this.#blobs, folder), before, named);
   }
 
   /** Spread by the first digits of the digest, which `name` holds after its algorithm. */
@@ -221,8 +222,9 @@ async function sizeOf(path: string): Promise<number | undefined> {
   }
 }
 
-async function* filesBefore(folder: string, before: number): AsyncGenerator<string> {
+async function* filesBefore(folder: string, before: number, except?: ReadonlySet<string>): AsyncGenerator<string> {
   for (const name of await readdir(folder)) {
+    if (except?.has(name)) continue;
     const facts = await stat(join(folder, name)).catch(() => undefined);
     if (facts !== undefined && facts.mtimeMs < before) yield name;
   }

@@ -202,10 +202,13 @@ export class S3Contents implements ContentStore {
     await forEachOf(listed, (key) => this.#bucket.remove(key));
   }
 
-  async *places(before: number): AsyncGenerator<string> {
+  async *strays(named: ReadonlySet<string>, before: number): AsyncGenerator<string> {
     let current: { at: string; newest: number } | undefined;
     const isOld = async () =>
-      current !== undefined && current.newest < before && !(await this.#bucket.has(STATES + current.at));
+      current !== undefined &&
+      !named.has(current.at) &&
+      current.newest < before &&
+      !(await this.#bucket.has(STATES + current.at));
     for await (const { key, modified } of this.#bucket.every(DATA)) {
       const at = key.slice(DATA.length, key.lastIndexOf("/"));
       if (current?.at !== at) {
