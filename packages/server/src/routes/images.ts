@@ -69,7 +69,16 @@ async function inspect(call: Call, images: Backends["images"]): Promise<Reply> {
   const image = await images.inspect(name);
   requirePlatform(image, name, platforms);
   const documents = manifests ? [manifestDocument(image, images.users(image.id))] : undefined;
-  return json(200, imageDocument(image, version, documents));
+  return json(200, imageDocument(image, shownVersion(call), documents));
+}
+
+/** The last version whose images tell of a container's config. */
+const LAST_WITH_CONTAINER = 44;
+
+/** Compose 1 speaks the newest version it is offered and yet reads that config: recreating a service needs it. */
+function shownVersion(call: Call): Call["version"] {
+  const isOldCompose = call.header("user-agent")?.startsWith("docker-compose/1.") === true;
+  return isOldCompose ? Math.min(call.version, LAST_WITH_CONTAINER) : call.version;
 }
 
 /** Statements stay with the index that an image was pulled by; what is stored here is the image of one platform alone. */

@@ -169,3 +169,12 @@ test.each([
     expect(await response.text()).toContain(words);
   });
 });
+
+test("Compose 1 finds the container's config of an image at every version: it cannot recreate services without", async () => {
+  const keysFor = async (agent: string) => {
+    const { body } = await get("/v1.55/images/x/json", { "User-Agent": agent });
+    return Object.keys(JSON.parse(body) as Json);
+  };
+  expect(await keysFor("docker-compose/1.29.2 Linux/6.1")).toContain("ContainerConfig");
+  expect(await keysFor("compose/v2.40.3")).not.toContain("ContainerConfig");
+});
