@@ -373,6 +373,21 @@ describe("redrawing", () => {
     }
   }, 30_000);
 
+  test("a long job tells how far it is on the terminal, and only there", async () => {
+    const slow = (rest: string) => `(head -c 3000000 /dev/zero; sleep 1.2) | ${SLIPWAY} import - slow ${rest}`;
+    const seen = new Terminal(["sh", "-c", slow("")], { env: { COLUMNS: "80" } });
+    await seen.until(/\rImporting [0-9.]+MB/);
+    expect(await seen.ended()).toBe(0);
+    expect(seen.text).toMatch(/\r\x1b\[Ksha256:[0-9a-f]{64}\r\n$/);
+    for (const quiet of [
+      new Terminal(["sh", "-c", slow("2>&1 | cat")]),
+      new Terminal(["sh", "-c", slow("")], { env: { TERM: "dumb" } }),
+    ]) {
+      expect(await quiet.ended()).toBe(0);
+      expect(quiet.text).toMatch(/^sha256:[0-9a-f]{64}\r\n$/);
+    }
+  }, 20_000);
+
   test("Ctrl-C cancels a build: 130, and the cursor is there again", async () => {
     const directory = engine.context({ Dockerfile: `FROM ${BASE}\nRUN sleep 1000\n` });
     const terminal = slipway("build", "--no-cache", directory);

@@ -1,4 +1,5 @@
 import { ExitError } from "./errors.ts";
+import type { Io } from "./io.ts";
 
 /** A file of the command line as a request's body. Throws `ExitError` when it cannot be read. */
 export async function inputFile(path: string): Promise<ReadableStream<Uint8Array>> {
@@ -8,6 +9,18 @@ export async function inputFile(path: string): Promise<ReadableStream<Uint8Array
   });
   if (info.isDirectory()) throw new ExitError(1, `${path} is a directory, not an archive`);
   return Bun.file(path).stream();
+}
+
+export interface InputSource {
+  readonly stream: ReadableStream<Uint8Array>;
+  /** Bytes; undefined when that is not known before the end. */
+  readonly size?: number;
+}
+
+/** A file of the command line, or stdin for a dash. Throws `ExitError` when it cannot be read. */
+export async function inputOf(path: string, io: Io): Promise<InputSource> {
+  if (path === "-") return { stream: asStream(io.stdin.chunks()) };
+  return { stream: await inputFile(path), size: Bun.file(path).size };
 }
 
 /** Chunks as a request's body, read as fast as they are sent. */

@@ -22,5 +22,5 @@ export async function deliver(
   if (output.dest === "-" && io.stdout.isTerminal()) {
     throw new ExitError(1, "refusing to write a tar to a terminal", "Redirect it, or name a file with dest=PATH.");
   }
-  await saveStream(response, output.dest, io.stdout);
+  await saveStream(response, { path: output.dest, io, doing: "Writing" });
 }

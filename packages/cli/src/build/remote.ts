@@ -6,6 +6,7 @@ import type { FlagValues } from "../grammar/flag.ts";
 import { asStream } from "../input-file.ts";
 import type { Io } from "../io.ts";
 import { pairs } from "../notation/environment.ts";
+import { Meter } from "../output/meter.ts";
 import type { BUILD_FLAGS } from "./build-flags.ts";
 import type { BuildSources } from "./context.ts";
 import { contextTar, SENT_DOCKERFILE } from "./context-tar.ts";
@@ -53,6 +54,7 @@ export async function buildFromTar({
         ? contextTar(context.path, dockerfile)
         : undefined;
   if (chunks === undefined) throw new ExitError(1, "this context cannot be sent as a tar");
+  using meter = new Meter(io, { doing: "Sending the build context" });
   const response = await client.request("POST", "/build", {
     query: {
       t: [...flags.tag, ...output.names],
@@ -70,10 +72,11 @@ export async function buildFromTar({
       rm: 1,
     },
     headers: { "Content-Type": "application/x-tar", ...headers },
-    body: asStream(chunks),
+    body: meter.counting(asStream(chunks)),
   });
   let imageId: string | undefined;
   for await (const line of jsonLines<ProgressLine>(response.body)) {
+    meter.clear();
     if (line.error !== undefined)
       throw new ExitError(1, `ERROR: failed to build: ${line.errorDetail?.message ?? line.error}`);
     const id = (line.aux as { ID?: unknown } | undefined)?.ID;

@@ -1,5 +1,5 @@
-import { humanSize } from "@slipway/base";
 import type { Output } from "../io.ts";
+import { Pace } from "../output/pace.ts";
 import { isOver, type Progress, secondsText, type Vertex, Vertices } from "./progress.ts";
 import { reasonText } from "./reasons.ts";
 import type { BuildLine } from "./wire.ts";
@@ -36,6 +36,7 @@ export class TerminalProgress implements Progress {
   readonly #color: boolean;
   readonly #vertices = new Vertices();
   readonly #tails = new Map<string, Tail>();
+  readonly #paces = new Map<string, Pace>();
   readonly #printed = new Set<string>();
   readonly #warnings: string[] = [];
   readonly #start = Date.now();
@@ -64,7 +65,7 @@ export class TerminalProgress implements Progress {
       case "status":
         this.#tail(line.vertex).status = line.completed
           ? ""
-          : `${line.id} ${humanSize(line.current)}${line.total === undefined ? "" : ` / ${humanSize(line.total)}`}`;
+          : `${line.id} ${this.#pace(line.vertex, line.id).text(line.current, line.total)}`;
         return;
       case "warning":
         this.#warnings.push(line.message);
@@ -82,6 +83,13 @@ export class TerminalProgress implements Progress {
     this.#draw(true);
     for (const warning of this.#warnings) this.#output.write(`${this.#paint("33", "WARNING:")} ${warning}\n`);
     void this.#output.flush();
+  }
+
+  #pace(vertex: string, id: string): Pace {
+    const key = `${vertex} ${id}`;
+    const known = this.#paces.get(key) ?? new Pace();
+    this.#paces.set(key, known);
+    return known;
   }
 
   #tail(id: string): Tail {

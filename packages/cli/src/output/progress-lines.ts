@@ -1,6 +1,7 @@
-import { humanSize } from "@slipway/base";
 import type { ProgressLine } from "../client/documents.ts";
-import type { Output } from "../io.ts";
+import type { Io, Output } from "../io.ts";
+import { redraws } from "./colour.ts";
+import { Pace } from "./pace.ts";
 
 /** Shows the classic progress stream: lines that change on a terminal, one line for each new state elsewhere. */
 export class ProgressLines {
@@ -8,12 +9,13 @@ export class ProgressLines {
   readonly #quiet: boolean;
   readonly #terminal: boolean;
   readonly #lines = new Map<string, number>();
+  readonly #paces = new Map<string, Pace>();
   #height = 0;
 
-  constructor(output: Output, quiet: boolean) {
+  constructor(output: Output, { quiet, env }: { readonly quiet: boolean; readonly env: Io["env"] }) {
     this.#output = output;
     this.#quiet = quiet;
-    this.#terminal = !quiet && output.isTerminal();
+    this.#terminal = !quiet && redraws(output, env);
   }
 
   show(line: ProgressLine): void {
@@ -28,7 +30,7 @@ export class ProgressLines {
       this.#forget();
       return;
     }
-    const text = `${line.id}: ${line.status}${progressText(line)}`;
+    const text = `${line.id}: ${line.status}${this.#progressText(line)}`;
     if (this.#terminal) this.#redraw(line.id, text);
     else if (line.progressDetail?.current === undefined) this.#output.write(`${text}\n`);
   }
@@ -39,25 +41,30 @@ export class ProgressLines {
 
   #redraw(id: string, text: string): void {
     const known = this.#lines.get(id);
-    const cut = text.slice(0, Math.max(this.#output.size().columns - 1, 20));
+    const cut = text.replace(/[\x00-\x1f\x7f]/g, "").slice(0, Math.max(this.#output.size().columns - 1, 20));
     if (known === undefined) {
       this.#lines.set(id, this.#height++);
       this.#output.write(`${cut}\n`);
       return;
     }
     const up = this.#height - known;
+    // It has left the screen: its last state cannot be reached any more.
+    if (up >= this.#output.size().rows) return;
     this.#output.write(`\x1b[${up}A\x1b[2K\r${cut}\x1b[${up}B\r`);
+  }
+
+  #progressText({ id = "", status, progressDetail }: ProgressLine): string {
+    const { current, total } = progressDetail ?? {};
+    if (current === undefined || !this.#terminal) return "";
+    const key = `${id} ${status}`;
+    const pace = this.#paces.get(key) ?? new Pace();
+    this.#paces.set(key, pace);
+    return ` ${pace.text(current, total)}`;
   }
 
   #forget(): void {
     this.#lines.clear();
+    this.#paces.clear();
     this.#height = 0;
   }
-}
-
-function progressText({ progressDetail }: ProgressLine): string {
-  const { current, total } = progressDetail ?? {};
-  if (current === undefined) return "";
-  if (total === undefined || total <= 0) return ` ${humanSize(current)}`;
-  return ` ${Math.floor((current / total) * 100)}% ${humanSize(current)}/${humanSize(total)}`;
 }

@@ -1,10 +1,20 @@
 import { ExitError } from "../errors.ts";
-import type { Output } from "../io.ts";
+import type { Io } from "../io.ts";
+import { Meter } from "./meter.ts";
 
-/** Writes a response to a file, or to `output` when the path is empty or a dash. A file appears only when it is whole. */
-export async function saveStream(response: Response, path: string, output: Output): Promise<void> {
+export interface SaveOptions {
+  /** Empty or a dash: stdout. */
+  readonly path: string;
+  readonly io: Io;
+  readonly doing: string;
+  /** About how many bytes will come. */
+  readonly total?: number | undefined;
+}
+
+/** Writes a response to a file or to stdout. A file appears only when it is whole. */
+export async function saveStream(response: Response, { path, io, doing, total }: SaveOptions): Promise<void> {
   if (path === "" || path === "-") {
-    await output.writeBody(response);
+    await io.stdout.writeBody(response);
     return;
   }
   const { open, rename, rm, stat } = await import("node:fs/promises");
@@ -18,6 +28,8 @@ export async function saveStream(response: Response, path: string, output: Outpu
   const temporary = `${path}.${process.pid}.part`;
   try {
     await (await open(temporary, "wx", 0o600)).close();
+    // The bytes go by the shortest way; how many there are is read from the file.
+    using _meter = new Meter(io, { doing, total, current: () => Bun.file(temporary).size });
     await Bun.write(temporary, response);
     await rename(temporary, path);
   } catch (error) {

@@ -83,7 +83,16 @@ async function pushBuilt(
     const { repository, tag = "latest" } = splitReference(name);
     const headers = await imageLogin(session, name);
     const client = await session.client();
-    await pushImage({ client, repository, tag, ...form, quiet, output: session.io.stderr, headers });
+    await pushImage({
+      client,
+      repository,
+      tag,
+      ...form,
+      quiet,
+      output: session.io.stderr,
+      env: session.io.env,
+      headers,
+    });
   }
 }
 

@@ -1,5 +1,6 @@
 import { command } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
+import { Meter } from "../../output/meter.ts";
 import { splitReference } from "../../output/text.ts";
 
 export const commit = command({
@@ -15,6 +16,7 @@ export const commit = command({
   async run({ flags, args: [container = "", reference], session }) {
     const { repository, tag } = splitReference(reference ?? "");
     const client = await session.client();
+    using meter = new Meter(session.io, { doing: `Committing ${container}` });
     const { Id } = await client.json<{ Id: string }>("POST", "/commit", {
       query: {
         container,
@@ -26,6 +28,7 @@ export const commit = command({
         pause: flags["no-pause"] || !flags.pause ? "0" : "1",
       },
     });
+    meter.clear();
     session.io.stdout.write(`${Id}\n`);
     return 0;
   },

@@ -7,6 +7,7 @@ import { ApiError, ExitError } from "../../errors.ts";
 import { command, exactly } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
 import { asStream } from "../../input-file.ts";
+import { Meter } from "../../output/meter.ts";
 import type { Session } from "../../session.ts";
 import { segment } from "../each.ts";
 
@@ -53,6 +54,7 @@ export const cp = command({
 interface RemoteStat {
   readonly name: string;
   readonly mode: number;
+  readonly size?: number;
   readonly linkTarget: string;
 }
 
@@ -110,7 +112,8 @@ async function copyOut({ session, container, source, target, archive, follow }: 
   const asked = { path: name ?? posix.normalize(`/${path}`), exists: true, isDirectory: isDirectory(found) };
   if (name === undefined && /(^|\/)\.$/.test(path)) asked.path = `${asked.path.replace(/\/$/, "")}/.`;
   const plan = planCopy(asked, localEnd(session, target));
-  return await unpack(response, { ...plan, keepOwners: archive });
+  using meter = new Meter(session.io, { doing: "Copying", total: isDirectory(found) ? undefined : found.size });
+  return await unpack(response, { ...plan, keepOwners: archive }, meter);
 }
 
 /** What lies at a path of this machine, links followed. */
@@ -125,6 +128,7 @@ function localEnd(session: Session, path: string): End {
 async function unpack(
   response: Response,
   plan: { readonly directory: string; readonly name: string; readonly keepOwners: boolean },
+  meter: Meter,
 ): Promise<number> {
   if (response.body === null) return 0;
   const { readTar } = await import("@slipway/tar");
@@ -138,6 +142,7 @@ async function unpack(
   const counted = async function* () {
     for await (const chunk of body) {
       bytes += chunk.length;
+      meter.add(chunk.length);
       yield chunk;
     }
   };
@@ -172,6 +177,7 @@ function explain(error: unknown): string {
 async function copyIn({ session, container, source, target, archive, follow }: Copy): Promise<number | undefined> {
   const client = await session.client();
   const end = await remoteEnd(client, container, target);
+  using meter = new Meter(session.io, { doing: "Copying", total: localBytes(session, source) });
   let bytes = 0;
   let directory: string;
   let content: AsyncIterable<Uint8Array>;
@@ -189,6 +195,7 @@ async function copyIn({ session, container, source, target, archive, follow }: C
   const counted = async function* () {
     for await (const chunk of content) {
       bytes += chunk.length;
+      meter.add(chunk.length);
       yield chunk;
     }
   };
@@ -198,6 +205,12 @@ async function copyIn({ session, container, source, target, archive, follow }: C
     body: asStream(counted()),
   });
   return bytes;
+}
+
+/** Of a single file: a tree would have to be walked twice. */
+function localBytes(session: Session, source: string): number | undefined {
+  const found = source === "-" ? undefined : statSync(resolve(session.io.cwd(), source), { throwIfNoEntry: false });
+  return found?.isFile() === true ? found.size : undefined;
 }
 
 function localSource(session: Session, source: string, follow: boolean): End {

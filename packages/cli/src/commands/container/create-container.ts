@@ -40,7 +40,15 @@ async function requestContainer(input: CreateInput, client: EngineClient, verb: 
   const platform = flags.platform || io.env.DOCKER_DEFAULT_PLATFORM;
   const pull = async () => {
     const headers = await imageLogin(input, input.image);
-    await pullImage({ client, reference: input.image, platform, quiet: flags.quiet, output: io.stderr, headers });
+    await pullImage({
+      client,
+      reference: input.image,
+      platform,
+      quiet: flags.quiet,
+      output: io.stderr,
+      env: io.env,
+      headers,
+    });
   };
   const create = () =>
     client.json<{ Id: string; Warnings?: readonly string[] | null }>("POST", "/containers/create", {

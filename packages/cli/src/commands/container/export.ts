@@ -1,6 +1,7 @@
 import { ExitError } from "../../errors.ts";
 import { command, exactly } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
+import { containerBytes } from "../../output/image-bytes.ts";
 import { saveStream } from "../../output/save-stream.ts";
 import { segment } from "../each.ts";
 
@@ -15,7 +16,8 @@ export const exportContainer = command({
     }
     const client = await session.client();
     const response = await client.request("GET", `/containers/${segment(container)}/export`);
-    await saveStream(response, flags.output, io.stdout);
+    const total = await containerBytes(client, container, io);
+    await saveStream(response, { path: flags.output, io, doing: "Exporting", total });
     return 0;
   },
 });

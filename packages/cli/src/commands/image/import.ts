@@ -3,7 +3,8 @@ import { jsonLines } from "../../client/json-lines.ts";
 import { ApiError } from "../../errors.ts";
 import { command } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
-import { asStream, inputFile } from "../../input-file.ts";
+import { inputOf } from "../../input-file.ts";
+import { Meter } from "../../output/meter.ts";
 import { splitReference } from "../../output/text.ts";
 
 export const importImage = command({
@@ -18,6 +19,8 @@ export const importImage = command({
     const isUrl = /^https?:\/\//.test(source);
     const { repository, tag } = splitReference(reference ?? "");
     const client = await session.client();
+    const input = isUrl ? undefined : await inputOf(source, session.io);
+    using meter = new Meter(session.io, { doing: "Importing", total: input?.size });
     const response = await client.request("POST", "/images/create", {
       query: {
         fromSrc: isUrl ? source : "-",
@@ -27,10 +30,11 @@ export const importImage = command({
         changes: flags.change,
         platform: flags.platform || undefined,
       },
-      ...(isUrl ? {} : { body: source === "-" ? asStream(session.io.stdin.chunks()) : await inputFile(source) }),
+      ...(input === undefined ? {} : { body: meter.counting(input.stream) }),
     });
     for await (const line of jsonLines<ProgressLine>(response.body)) {
       if (line.error !== undefined) throw new ApiError(500, line.errorDetail?.message ?? line.error);
+      meter.clear();
       if (line.status !== undefined) session.io.stdout.write(`${line.status}\n`);
     }
     return 0;

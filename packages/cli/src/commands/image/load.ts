@@ -3,7 +3,8 @@ import { jsonLines } from "../../client/json-lines.ts";
 import { ApiError, ExitError } from "../../errors.ts";
 import { command, NO_ARGUMENTS } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
-import { asStream, inputFile } from "../../input-file.ts";
+import { inputOf } from "../../input-file.ts";
+import { Meter } from "../../output/meter.ts";
 import { ProgressLines } from "../../output/progress-lines.ts";
 
 export const load = command({
@@ -23,16 +24,18 @@ export const load = command({
         "Name an archive with -i, or pipe one in.",
       );
     }
-    const body = flags.input === "" ? asStream(io.stdin.chunks()) : await inputFile(flags.input);
+    const source = await inputOf(flags.input === "" ? "-" : flags.input, io);
+    using meter = new Meter(io, { doing: "Loading", total: source.size });
     const client = await session.client();
     const response = await client.request("POST", "/images/load", {
       query: { quiet: flags.quiet, platform: flags.platform || undefined },
       headers: { "Content-Type": "application/x-tar" },
-      body,
+      body: meter.counting(source.stream),
     });
-    const progress = new ProgressLines(io.stdout, flags.quiet);
+    const progress = new ProgressLines(io.stdout, { quiet: flags.quiet, env: io.env });
     for await (const line of jsonLines<ProgressLine>(response.body)) {
       if (line.error !== undefined) throw new ApiError(500, line.errorDetail?.message ?? line.error);
+      meter.clear();
       progress.show(line);
       await io.stdout.flush();
     }

@@ -2,7 +2,7 @@ import type { ProgressLine } from "../../client/documents.ts";
 import type { EngineClient } from "../../client/engine-client.ts";
 import { jsonLines } from "../../client/json-lines.ts";
 import { ApiError } from "../../errors.ts";
-import type { Output } from "../../io.ts";
+import type { Io, Output } from "../../io.ts";
 import { ProgressLines } from "../../output/progress-lines.ts";
 import { splitReference } from "../../output/text.ts";
 
@@ -12,6 +12,7 @@ export interface PullOptions {
   readonly platform: string | undefined;
   readonly quiet: boolean;
   readonly output: Output;
+  readonly env: Io["env"];
   /** All tags of the repository. */
   readonly all?: boolean;
   /** Who the user is to the registry. */
@@ -30,7 +31,7 @@ export async function pullImage(options: PullOptions): Promise<void> {
     },
     headers,
   });
-  const progress = new ProgressLines(output, quiet);
+  const progress = new ProgressLines(output, { quiet, env: options.env });
   for await (const line of jsonLines<ProgressLine>(response.body)) {
     if (line.error !== undefined) throw new ApiError(500, line.errorDetail?.message ?? line.error);
     progress.show(line);

@@ -25,7 +25,7 @@ export const pull = command({
     const client = await session.client();
     const platform = flags.platform || io.env.DOCKER_DEFAULT_PLATFORM;
     const headers = await imageLogin(session, given);
-    const options = { client, platform, quiet: flags.quiet, output: io.stdout, all, headers };
+    const options = { client, platform, quiet: flags.quiet, output: io.stdout, env: io.env, all, headers };
     await pullImage({ ...options, reference: familiarReference(reference) });
     io.stdout.write(`${formatReference(reference)}\n`);
     return 0;

@@ -2,7 +2,7 @@ import type { ProgressLine } from "../../client/documents.ts";
 import type { EngineClient } from "../../client/engine-client.ts";
 import { jsonLines } from "../../client/json-lines.ts";
 import { ApiError } from "../../errors.ts";
-import type { Output } from "../../io.ts";
+import type { Io, Output } from "../../io.ts";
 import { ProgressLines } from "../../output/progress-lines.ts";
 
 export interface PushOptions {
@@ -15,6 +15,7 @@ export interface PushOptions {
   readonly level?: string | undefined;
   readonly quiet: boolean;
   readonly output: Output;
+  readonly env: Io["env"];
   /** Who the user is to the registry. */
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -27,7 +28,7 @@ export async function pushImage(options: PushOptions): Promise<void> {
     // Docker's engines insist on the header; this is a login of nothing.
     headers: { "X-Registry-Auth": "e30", ...options.headers },
   });
-  const progress = new ProgressLines(output, options.quiet);
+  const progress = new ProgressLines(output, options);
   for await (const line of jsonLines<ProgressLine>(response.body)) {
     if (line.error !== undefined) throw new ApiError(500, line.errorDetail?.message ?? line.error);
     progress.show(line);

@@ -32,7 +32,7 @@ export const push = command({
     if (!all && tag === undefined && !flags.quiet) stdout.write("Using default tag: latest\n");
     const client = await session.client();
     await pushImage({
-      ...{ client, repository, quiet: flags.quiet, output: stdout },
+      ...{ client, repository, quiet: flags.quiet, output: stdout, env: session.io.env },
       tag: all ? undefined : (tag ?? "latest"),
       platform: flags.platform || undefined,
       compression: flags.compression || undefined,

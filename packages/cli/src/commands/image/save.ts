@@ -1,6 +1,7 @@
 import { ExitError } from "../../errors.ts";
 import { atLeast, command } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
+import { imageBytes } from "../../output/image-bytes.ts";
 import { saveStream } from "../../output/save-stream.ts";
 
 export const save = command({
@@ -19,7 +20,8 @@ export const save = command({
     const response = await client.request("GET", "/images/get", {
       query: { names: args, platform: flags.platform || undefined },
     });
-    await saveStream(response, flags.output, io.stdout);
+    const total = await imageBytes(client, args, io);
+    await saveStream(response, { path: flags.output, io, doing: "Saving", total });
     return 0;
   },
 });
