@@ -24,6 +24,16 @@ export class ContainerPaths {
     return join(this.execRoot, "views");
   }
 
+  /** Directory of the parts of volumes and images that running containers mount, a directory each. */
+  get allSubpaths(): string {
+    return join(this.execRoot, "subpaths");
+  }
+
+  /** Where the parts of volumes and images are mounted that a container mounts. */
+  subpaths(id: string): string {
+    return join(this.allSubpaths, id);
+  }
+
   /** tmpfs of a container that shares its memory with others; in its bundle. */
   sharedMemory(id: string): string {
     return join(this.#bundles, id, "shm");

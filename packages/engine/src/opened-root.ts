@@ -2,7 +2,6 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { rm, rmdir } from "node:fs/promises";
 import { join, posix } from "node:path";
 import { errnoOf, randomId, SlipwayError } from "@slipway/base";
-import type { Mount } from "@slipway/runtime";
 import type { WritableLayer } from "@slipway/store";
 import {
   bindMount,
@@ -23,7 +22,8 @@ import type { ContainerContext } from "./container-context.ts";
 import type { ContainerEntry } from "./container-index.ts";
 import { isAlive } from "./container-life.ts";
 import { reasonOf } from "./ended-meanwhile.ts";
-import { fileMounts } from "./runtime-mounts.ts";
+import { type FileMount, fileMounts } from "./runtime-mounts.ts";
+import { openPart, partPath } from "./subpath-mounts.ts";
 
 /** A container's files, held open. While one that writes is open a stopped container does not start. */
 export interface OpenedRoot extends AsyncDisposable {
@@ -107,9 +107,10 @@ async function readableRoot(
   const { target, points } = partsOf(place);
   const binds = volumes ? fileMounts(entry.definition.mounts) : [];
   mkdirSync(target, { recursive: true, mode: 0o700 });
-  makePoints(points, binds);
-  const mountRoot = () =>
+  const mountRoot = () => {
+    makePoints(points, binds);
     mountOverlay({ lowers: [upper, ...lowers, points], target, userxattr: context.store.userxattr });
+  };
   const view = { entry, target, volumes, binds, mountRoot, done: () => removeView(place) };
   try {
     return await mountedRoot(context, view);
@@ -132,15 +133,24 @@ export async function removeView(place: string): Promise<void> {
 }
 
 /** Directories and files to mount on, as the lowest layer: those that the container has hide them. */
-function makePoints(points: string, binds: readonly Mount[]): void {
+function makePoints(points: string, binds: readonly FileMount[]): void {
   mkdirSync(points, { recursive: true, mode: 0o755 });
-  for (const { source, target } of binds) {
-    const point = join(points, target);
-    if (statNs(source)?.kind === "dir") mkdirSync(point, { recursive: true, mode: 0o755 });
+  for (const bind of binds) {
+    const point = join(points, bind.target);
+    if (isDirectory(bind)) mkdirSync(point, { recursive: true, mode: 0o755 });
     else {
       mkdirSync(posix.dirname(point), { recursive: true, mode: 0o755 });
       if (!existsSync(point)) writeFileSync(point, "");
     }
+  }
+}
+
+function isDirectory({ source, subpath }: FileMount): boolean {
+  const fd = openPart({ root: source, subpath, what: "volume" });
+  try {
+    return fstatNs(fd).kind === "dir";
+  } finally {
+    closeFd(fd);
   }
 }
 
@@ -162,7 +172,7 @@ interface View {
   /** Where `mountRoot` mounts the layers. */
   readonly target: string;
   readonly volumes: boolean;
-  readonly binds: readonly Mount[];
+  readonly binds: readonly FileMount[];
   readonly mountRoot: () => void;
   /** After all is unmounted again; also when mounting failed. */
   readonly done: () => Promise<void>;
@@ -182,8 +192,7 @@ async function mountedRoot(context: ContainerContext, view: View): Promise<Opene
     view.mountRoot();
     fd = openPath(view.target, O.DIRECTORY);
     for (const bind of [...view.binds].sort((a, b) => a.target.length - b.target.length)) {
-      const readonly = bind.options.some((option) => option === "ro" || option === "rro");
-      bindInside(fd, bind.source, { target: bind.target, readonly });
+      bindInside(fd, bind);
     }
   } catch (error) {
     await close();
@@ -214,22 +223,27 @@ async function acquireVolumes(
 }
 
 /** The target is resolved inside the root: an image may have a link there that leads out. */
-function bindInside(
-  root: number,
-  source: string,
-  { target, readonly }: { readonly target: string; readonly readonly: boolean },
-): void {
+function bindInside(root: number, { source, subpath, target, readonly }: FileMount): void {
   const options = { recursive: true, readonly, propagation: "private" } as const;
-  if (statNs(source)?.kind === "dir") {
-    const place = mkdirInRoot(root, target);
-    try {
-      // The dot makes the kernel enter the descriptor: it attaches to no link, not even to that one.
-      bindMount(source, fdPath(place, "."), options);
-    } finally {
-      closeFd(place);
+  const part = openPart({ root: source, subpath, what: "volume" });
+  try {
+    if (fstatNs(part).kind === "dir") {
+      const place = mkdirInRoot(root, target);
+      try {
+        // The dot makes the kernel enter the descriptor: it attaches to no link, not even to that one.
+        bindMount(partPath(part), fdPath(place, "."), options);
+      } finally {
+        closeFd(place);
+      }
+      return;
     }
-    return;
+    bindFile(root, partPath(part), target, options);
+  } finally {
+    closeFd(part);
   }
+}
+
+function bindFile(root: number, source: string, target: string, options: Parameters<typeof bindMount>[2]): void {
   const parent = mkdirInRoot(root, posix.dirname(target));
   try {
     const name = posix.basename(target);

@@ -11,6 +11,7 @@ import { isAlive } from "./container-life.ts";
 import { agree } from "./networks/container-endpoints.ts";
 import { removeView } from "./opened-root.ts";
 import { readRestartPolicy, restartsAfter, startsWithEngine } from "./restart-policy.ts";
+import { releaseSubpaths } from "./subpath-mounts.ts";
 
 /** The exit code of a container whose end nobody saw: the machine went down with it. */
 const UNSEEN_EXIT = 255;
@@ -47,6 +48,7 @@ export async function restoreContainers(context: ContainerContext): Promise<{
   for (const entry of index.all()) reconcile(context, entry, alive.get(entry.id), ended.get(entry.id));
   const kept = new Set(index.all().flatMap(({ id, state }) => (isAlive(state.status) ? [id] : [])));
   await removeViews(context);
+  removeSubpaths(context);
   await context.volumes.restore((id) => kept.has(id));
   await networks.reconcile(kept);
   for (const entry of index.all()) {
@@ -71,6 +73,17 @@ async function removeViews({ paths, log }: ContainerContext): Promise<void> {
       await removeView(join(paths.views, name));
     } catch (error) {
       log.warn("a leftover view of a container could not be removed", { view: name, error: errorMessage(error) });
+    }
+  }
+}
+
+/** Those of containers that run are held by the containers alone from now on: the runtime has mounted them there. */
+function removeSubpaths({ paths, log }: ContainerContext): void {
+  for (const id of namesIn(paths.allSubpaths)) {
+    try {
+      releaseSubpaths(paths, id);
+    } catch (error) {
+      log.warn("leftover mounts of a container could not be removed", { container: id, error: errorMessage(error) });
     }
   }
 }

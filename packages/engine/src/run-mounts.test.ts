@@ -115,6 +115,34 @@ describe("volumes with options", () => {
   });
 });
 
+describe("parts of volumes", () => {
+  const part = (Subpath: string) => ({
+    Mounts: [{ Type: "volume" as const, Source: "whole", Target: "/part", VolumeOptions: { Subpath } }],
+  });
+
+  test("are mounted as what they are, not as a name in the volume, and files are read from them without a run", async () => {
+    await runner.run(shell("mkdir -p /v/a/b; echo deep > /v/a/b/file; ln -s /etc /v/out"), { Binds: ["whole:/v"] });
+    const id = await runner.up(shell("cat /part/file; sleep 60"), part("a/b"));
+    expect((await runner.exec(id, "cat /part/file")).stdout).toBe("deep\n");
+    const { mounts } = JSON.parse(readFileSync(join(fixture.execRoot, "containers", id, "config.json"), "utf8"));
+    const source = mounts.find((mount: { destination: string }) => mount.destination === "/part").source;
+    expect(source).toStartWith(join(fixture.execRoot, "subpaths"));
+    await fixture.engine.containers.stop(id, { timeout: 0 });
+    await fixture.engine.idle();
+    expect(mountsBelow(join(fixture.execRoot, "subpaths"))).toEqual([]);
+    expect((await fixture.engine.files.stat(id, "/part/file")).stat.size).toBe(5);
+    await expect(runner.up(["true"], part("out"))).rejects.toThrow("it does not exist in the volume");
+  });
+
+  test("stay in their container when the engine is killed, and leave nothing behind", async () => {
+    await runner.run(shell("mkdir -p /v/a; echo here > /v/a/file"), { Binds: ["whole:/v"] });
+    const id = await runner.up(["sleep", "60"], part("a"));
+    fixture = await fixture.reopen();
+    expect(mountsBelow(join(fixture.execRoot, "subpaths"))).toEqual([]);
+    expect((await runner.exec(id, "cat /part/file")).stdout).toBe("here\n");
+  });
+});
+
 describe("mounts of images", () => {
   test("show an image's files, which nobody can change, and keep the image", async () => {
     const mount = { Type: "image", Source: "slipway/base", Target: "/other" } as const;

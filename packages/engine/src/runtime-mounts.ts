@@ -1,12 +1,13 @@
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { release } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { errnoOf, isError, nearest, SlipwayError } from "@slipway/base";
+import { errnoOf, nearest, SlipwayError } from "@slipway/base";
 import type { Mount } from "@slipway/runtime";
-import { mountOverlay, mounts, resolveInRoot, unmountBelow } from "@slipway/sys";
+import { mountOverlay, mounts, unmountBelow } from "@slipway/sys";
 import type { ContainerContext } from "./container-context.ts";
 import type { ContainerEntry } from "./container-index.ts";
 import type { DecidedMount } from "./container-table.ts";
+import { holdSubpath, releaseSubpaths } from "./subpath-mounts.ts";
 
 type Context = Pick<ContainerContext, "store" | "volumes" | "paths">;
 
@@ -22,12 +23,18 @@ export async function prepareMounts(context: Context, entry: ContainerEntry): Pr
   const images = decided.filter(({ type }) => type === "image");
   const places = new Map<DecidedMount, string>();
   for (const [at, mount] of images.entries()) places.set(mount, await mountImage(context, entry, mount, at));
+  for (const [at, mount] of decided.entries()) {
+    if (mount.subpath === undefined) continue;
+    const place = { root: places.get(mount) ?? mount.source, subpath: mount.subpath, what: mount.type };
+    places.set(mount, holdSubpath(context.paths, entry.id, at, place));
+  }
   return decided.map((mount) => runtimeMount(mount, places.get(mount)));
 }
 
 /** Undoes `prepareMounts`. Again does nothing. */
 export async function releaseMounts(context: Context, entry: ContainerEntry): Promise<void> {
   const { mounts: decided, hostConfig } = entry.definition;
+  if (decided.some(({ subpath }) => subpath !== undefined)) releaseSubpaths(context.paths, entry.id);
   const inBundle = decided.some(({ type }) => type === "image") || hostConfig.IpcMode === "shareable";
   if (inBundle) unmountBelow(context.paths.bundle(entry.id));
   for (const { type, name } of decided) {
@@ -35,9 +42,25 @@ export async function releaseMounts(context: Context, entry: ContainerEntry): Pr
   }
 }
 
-/** Mounts of volumes and of the host alone, for who looks into a container that does not run. Its volumes are mounted. */
-export function fileMounts(decided: readonly DecidedMount[]): Mount[] {
-  return decided.filter(({ type }) => type === "bind" || type === "volume").map((mount) => runtimeMount(mount));
+/** A mount of a volume or of the host, for who looks into a container that does not run. */
+export interface FileMount {
+  readonly source: string;
+  /** Below the source, to be resolved inside it. */
+  readonly subpath: string | undefined;
+  /** In the container. */
+  readonly target: string;
+  readonly readonly: boolean;
+}
+
+export function fileMounts(decided: readonly DecidedMount[]): FileMount[] {
+  return decided
+    .filter(({ type }) => type === "bind" || type === "volume")
+    .map((mount) => ({
+      source: sourceOf(mount),
+      subpath: mount.subpath,
+      target: mount.destination,
+      readonly: !mount.readWrite,
+    }));
 }
 
 /** An image's layers as one tree that nobody can write to. */
@@ -55,13 +78,14 @@ async function mountImage(context: Context, entry: ContainerEntry, mount: Decide
   return place;
 }
 
-function runtimeMount(mount: DecidedMount, image?: string): Mount {
+/** `place` is where an image or a part of a volume has been mounted for it. */
+function runtimeMount(mount: DecidedMount, place: string | undefined): Mount {
   if (mount.type === "tmpfs") {
     const access = mount.readWrite ? "rw" : "ro";
     return { type: "tmpfs", source: "tmpfs", target: mount.destination, options: [...mount.options, access] };
   }
   const propagation = mount.propagation === "" ? "rprivate" : mount.propagation;
-  const source = sourceOf(mount, image);
+  const source = place ?? sourceOf(mount);
   checkPropagation(source, propagation);
   return {
     type: "bind",
@@ -102,13 +126,8 @@ function checkPropagation(source: string, propagation: string): void {
   );
 }
 
-function sourceOf(mount: DecidedMount, image: string | undefined): string {
-  const root = image ?? mount.source;
-  if (mount.type !== "bind") {
-    // Whoever can write to it can put links there: they are followed inside it, never out.
-    return mount.subpath === undefined ? root : inside(root, mount.subpath, mount.type);
-  }
-  if (existsSync(mount.source)) return mount.source;
+function sourceOf(mount: DecidedMount): string {
+  if (mount.type !== "bind" || existsSync(mount.source)) return mount.source;
   if (mount.createSource !== true) throw missingSource(mount.source);
   try {
     mkdirSync(mount.source, { recursive: true, mode: 0o755 });
@@ -118,17 +137,6 @@ function sourceOf(mount: DecidedMount, image: string | undefined): string {
     });
   }
   return mount.source;
-}
-
-function inside(root: string, subpath: string, what: string): string {
-  try {
-    return resolveInRoot(root, subpath);
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT" || isError(error)) throw error;
-    throw new SlipwayError("invalid", `cannot access path ${join(root, subpath)}: it does not exist in the ${what}`, {
-      cause: error,
-    });
-  }
 }
 
 /** Names what is there and sounds alike: in a long path the eye misses a letter. */
