@@ -336,6 +336,13 @@ export const TREE: GroupEntry = group("slipway", "Build, run and understand cont
     ...SYSTEM.map(({ inGroup }) => inGroup),
     entry("df", "Show what takes space", async () => (await import("./commands/system/df.ts")).df),
     entry("prune", "Remove what nothing needs", async () => (await import("./commands/system/prune.ts")).prune),
+    group("trash", "Manage what prunes took and can be brought back", [
+      entry("ls", "List what can be brought back", async () => (await import("./commands/system/trash.ts")).trashLs, {
+        aliases: ["list"],
+      }),
+      entry("empty", "Free what the trash holds", async () => (await import("./commands/system/trash.ts")).trashEmpty),
+    ]),
+    entry("undo", "Bring back what a prune took", async () => (await import("./commands/system/trash.ts")).undo),
     entry(
       "dial-stdio",
       "Connect stdin and stdout with the engine",

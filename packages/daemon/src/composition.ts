@@ -65,6 +65,8 @@ export async function compose(config: DaemonConfig, log: Logger, scope: Scope): 
     runtime,
     cacheUsage: () => builder.usage(),
     planCache: (options) => builder.planPrune(options),
+    pruneCache: (options) => builder.prune(options),
+    trash: config.trash,
     logPolicy: config.log,
     debug: config.logLevel === "debug",
   });
@@ -90,6 +92,7 @@ export async function compose(config: DaemonConfig, log: Logger, scope: Scope): 
     registries: registryService,
     builds: builder,
     prunes: engine.prunes,
+    trash: engine.trash,
     system: withRuntime(system, runtime),
   };
 }

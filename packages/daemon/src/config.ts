@@ -1,7 +1,16 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
-import { errnoOf, JsonReader, LOG_LEVELS, type LogLevel, nearest, parseSize, SlipwayError } from "@slipway/base";
+import {
+  errnoOf,
+  JsonReader,
+  LOG_LEVELS,
+  type LogLevel,
+  nearest,
+  parseDuration,
+  parseSize,
+  SlipwayError,
+} from "@slipway/base";
 import { type DaemonAddress, type Protection, parseAddress } from "./address.ts";
 
 export const DEFAULT_DATA_ROOT = "/var/lib/slipway";
@@ -41,6 +50,10 @@ export interface DaemonFlags {
   readonly maxConcurrentDownloads?: number;
   readonly maxConcurrentUploads?: number;
   readonly maxDownloadAttempts?: number;
+  /** How much of what prunes take can be brought back, as `5gb`; `0` is nothing. */
+  readonly trashSize?: string;
+  /** For how long, as `24h`. */
+  readonly trashTime?: string;
 }
 
 /** Paths of PEM files for TCP addresses. */
@@ -79,6 +92,8 @@ export interface DaemonConfig {
     readonly maxUploads: number;
     readonly maxAttempts: number;
   };
+  /** Bytes and milliseconds; the engine has defaults. */
+  readonly trash: { readonly maxBytes?: number; readonly keepMs?: number };
   /** Tells the names of two engines on one machine apart; empty for the default data root. */
   readonly instance: string;
 }
@@ -111,6 +126,8 @@ const KEYS: Readonly<Record<string, { readonly flag: keyof DaemonFlags; readonly
   "max-concurrent-downloads": { flag: "maxConcurrentDownloads", kind: "number" },
   "max-concurrent-uploads": { flag: "maxConcurrentUploads", kind: "number" },
   "max-download-attempts": { flag: "maxDownloadAttempts", kind: "number" },
+  "trash-size": { flag: "trashSize", kind: "string" },
+  "trash-time": { flag: "trashTime", kind: "string" },
 };
 
 /**
@@ -149,6 +166,7 @@ export function resolveConfig(flags: DaemonFlags): DaemonConfig {
     liveRestore: given.liveRestore ?? true,
     log: logPolicy(given.logDriver, given.logOpts ?? {}),
     registries: registrySettings(given),
+    trash: trashPolicy(given),
     instance,
   };
 }
@@ -283,6 +301,17 @@ function logPolicy(driver: string | undefined, options: Readonly<Record<string, 
   const size = options["max-size"] ?? "10m";
   // Docker's -1: without a bound, as its logs are by default.
   return { driver: name, maxSize: size === "-1" ? Number.MAX_SAFE_INTEGER : parseSize(size), maxFiles };
+}
+
+function trashPolicy({ trashSize, trashTime }: DaemonFlags): DaemonConfig["trash"] {
+  const keepMs = trashTime === undefined ? undefined : parseDuration(trashTime) / 1e6;
+  if (keepMs !== undefined && keepMs < 0) {
+    throw new SlipwayError("invalid", `invalid trash-time: ${trashTime}`, { hint: "Write a duration such as 24h." });
+  }
+  return {
+    ...(trashSize !== undefined && { maxBytes: parseSize(trashSize) }),
+    ...(keepMs !== undefined && { keepMs }),
+  };
 }
 
 /** Docker's names and defaults for how registries are reached. */

@@ -30,6 +30,8 @@ export function daemonArguments(flags: DaemonFlags): string[] {
   add("max-concurrent-downloads", flags.maxConcurrentDownloads);
   add("max-concurrent-uploads", flags.maxConcurrentUploads);
   add("max-download-attempts", flags.maxDownloadAttempts);
+  add("trash-size", flags.trashSize);
+  add("trash-time", flags.trashTime);
   for (const [key, value] of Object.entries(flags.logOpts ?? {})) argv.push(`--log-opt=${key}=${value}`);
   return argv;
 }

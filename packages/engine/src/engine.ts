@@ -25,9 +25,13 @@ import { type ImageDependencies, ImageService } from "./image-service.ts";
 import { NetworkService } from "./networks/network-service.ts";
 import { PendingWork } from "./pending-work.ts";
 import { PrunePlanner, type PrunePlannerParts } from "./prune/prune-plan.ts";
+import { type PruneParts, PruneService } from "./prune/prune-service.ts";
 import { RegistryService } from "./registry-service.ts";
 import { restoreContainers } from "./restore.ts";
 import { SystemService } from "./system-service.ts";
+import { LastUses } from "./trash/last-uses.ts";
+import type { TrashPolicy } from "./trash/trash-policy.ts";
+import { TrashService } from "./trash/trash-service.ts";
 import { VolumeService } from "./volume-service.ts";
 import { recoverVolumes } from "./volumes/recover-volumes.ts";
 
@@ -47,6 +51,9 @@ export interface EngineOptions<CacheEntry> {
   readonly cacheUsage: () => Promise<readonly CacheEntry[]>;
   /** What pruning the build cache would remove. */
   readonly planCache: PrunePlannerParts["planCache"];
+  readonly pruneCache: PruneParts["pruneCache"];
+  /** What prunes keep to be brought back: a day unless given. */
+  readonly trash?: TrashPolicy;
   /** For containers that do not ask for anything else; json-file, 10 MiB, 3 files unless given. */
   readonly logPolicy?: LogPolicy;
   readonly debug?: boolean;
@@ -72,7 +79,8 @@ export interface Engine<CacheEntry> {
   readonly networks: NetworkService;
   readonly registries: RegistryService;
   readonly system: SystemService<CacheEntry>;
-  readonly prunes: PrunePlanner;
+  readonly prunes: PruneService;
+  readonly trash: TrashService;
   /** Where others announce what they did (a build, a daemon's reload). */
   readonly events: EventLog;
   /**
@@ -100,6 +108,7 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
     database: store.database,
     root: store.paths.volumes,
     trash: store.paths.trash,
+    restorables: store.restorables,
     events,
     usersOf: (name) => index.all().flatMap((entry) => (mountsVolume(entry, name) ? [entry.id] : [])),
     now,
@@ -156,6 +165,13 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
     debug: options.debug ?? false,
   });
   const networkService = new NetworkService(context);
+  const lastUses = new LastUses(store.database);
+  events.subscribe((event) => lastUses.observe(event, index));
+  const trash = new TrashService({ store, volumes, events, log, policy: options.trash ?? {}, now });
+  const planner = new PrunePlanner({
+    ...{ context, volumes, images: imageParts, networks: networkService, lastUses },
+    ...{ planCache: options.planCache, trashRoom: () => trash.room() },
+  });
   const idle = async (): Promise<void> => {
     await starts.idle();
     await context.cleanups.idle();
@@ -165,12 +181,19 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
     files: new FileService(context, containers),
     registries: new RegistryService({ store, events, client: options.registries }),
     networks: networkService,
-    prunes: new PrunePlanner({
-      ...{ context, volumes, images: imageParts, networks: networkService, planCache: options.planCache },
+    prunes: new PruneService({
+      ...{ planner, trash, containers, networks: networkService, volumes, images, pruneCache: options.pruneCache },
     }),
-    restore: async () => restored.resolve(await restore(context, { containers, execs, starts })),
+    trash,
+    restore: async () => {
+      // Before directories that no row names are taken for volumes.
+      await trash.start();
+      lastUses.tidy();
+      restored.resolve(await restore(context, { containers, execs, starts }));
+    },
     idle,
     close: async (options = {}) => {
+      trash.stop();
       await starts.idle();
       await closeEngine(context, containers, options);
       await idle();

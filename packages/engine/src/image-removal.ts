@@ -1,6 +1,6 @@
 import { SlipwayError, shortId } from "@slipway/base";
 import { familiarReference, type ImageId, isDigest, looksLikeImageId, type Reference } from "@slipway/oci";
-import type { Image, Store } from "@slipway/store";
+import type { Image, Store, TakeStamp } from "@slipway/store";
 import type { EventLog } from "./event-log.ts";
 
 /** A container as far as it keeps an image. */
@@ -118,14 +118,15 @@ function untag(context: RemovalContext, image: Image, name: Reference): RemovedI
   return { untagged: text };
 }
 
-/** Takes the record away, and what nobody needs any more with it. */
+/** Takes the record away, and what nobody needs any more with it; with `keep` all of it can be brought back. */
 export async function erase(
   context: RemovalContext,
   image: Image,
-  options: { readonly noPrune: boolean },
+  options: { readonly noPrune: boolean; readonly keep?: TakeStamp | undefined },
 ): Promise<RemovedItem[]> {
   const digests = image.repoDigests.map((name) => ({ untagged: familiarReference(name) }));
-  context.store.images.remove(image.id);
+  if (options.keep === undefined) context.store.images.remove(image.id);
+  else context.store.restorables.takeImage(image.id, options.keep);
   context.events.publish({ type: "image", action: "delete", id: image.id, attributes: { name: image.id } });
   const items: RemovedItem[] = [...digests, { deleted: image.id }];
   if (options.noPrune) return items;

@@ -10,7 +10,7 @@ import {
   type Reference,
   withDefaultTag,
 } from "@slipway/oci";
-import type { Image, Lease, RootChange, Store } from "@slipway/store";
+import type { Image, Lease, RootChange, Store, TakeStamp } from "@slipway/store";
 import type { EventLog } from "./event-log.ts";
 import { type Filters, filterValues } from "./filters.ts";
 import { applyChanges } from "./image-changes.ts";
@@ -173,13 +173,19 @@ export class ImageService {
     return image.id;
   }
 
-  /** Images without a name; with the filter `dangling=false` all that no container needs. */
-  async prune(filters: Filters): Promise<{ readonly removed: readonly RemovedItem[]; readonly freedBytes: number }> {
+  /**
+   * Images without a name; with the filter `dangling=false` all that no container needs. Those that `keep` gives a stamp
+   * can be brought back, and free nothing yet.
+   */
+  async prune(
+    filters: Filters,
+    keep: (image: Image) => TakeStamp | undefined = () => undefined,
+  ): Promise<{ readonly removed: readonly RemovedItem[]; readonly freedBytes: number }> {
     const { store, events } = this.#deps;
     const removed: RemovedItem[] = [];
     for (const image of prunableImages(this.#deps, filters)) {
       removed.push(...image.names.map((name) => ({ untagged: familiarReference(name) })));
-      removed.push(...(await erase(this.#deps, image, { noPrune: true })));
+      removed.push(...(await erase(this.#deps, image, { noPrune: true, keep: keep(image) })));
     }
     const collected = await store.collect();
     const layers = collected.removed.filter(({ kind }) => kind === "layer").map(({ id }) => ({ deleted: id }));

@@ -27,5 +27,11 @@ export const engineMigrations: MigrationSet = {
        seq INTEGER PRIMARY KEY AUTOINCREMENT,
        event TEXT NOT NULL
      ) STRICT;`,
+    `CREATE TABLE engine_last_uses (
+       kind TEXT NOT NULL,
+       id TEXT NOT NULL,
+       at INTEGER NOT NULL,
+       PRIMARY KEY (kind, id)
+     ) STRICT, WITHOUT ROWID;`,
   ],
 };

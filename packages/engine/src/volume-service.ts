@@ -2,12 +2,14 @@ import type { Database } from "bun:sqlite";
 import { mkdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { didYouMean, errnoOf, isError, KeyedLock, randomId, SlipwayError } from "@slipway/base";
+import type { RestorableStore, TakeStamp } from "@slipway/store";
 import { directorySize } from "./directory-size.ts";
 import type { EventLog } from "./event-log.ts";
 import type { Volume } from "./faces.ts";
 import { booleanFilter, checkFilters, type Filters, labelsMatch, matchesPattern, untilFilter } from "./filters.ts";
 import { checkVolumeName } from "./mount-spec.ts";
 import { checkLocalOptions, hasMount, isMountedVolume, mountLocal, unmountLocal } from "./volumes/local-mount.ts";
+import { insertRow, readRow, renamedRow, type VolumeRow } from "./volumes/volume-row.ts";
 
 export interface VolumeDependencies {
   readonly database: Database;
@@ -15,6 +17,8 @@ export interface VolumeDependencies {
   readonly root: string;
   /** What is renamed to here is deleted by the store. */
   readonly trash: string;
+  /** Where a prune may put them. */
+  readonly restorables: RestorableStore;
   readonly events: EventLog;
   /** IDs of the containers that mount a volume. */
   readonly usersOf: (name: string) => readonly string[];
@@ -26,15 +30,6 @@ export interface CreateVolume {
   readonly driver?: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly options: Readonly<Record<string, string>>;
-}
-
-interface VolumeRow {
-  readonly name: string;
-  readonly driver: string;
-  readonly created: number;
-  readonly labels: string;
-  readonly options: string;
-  readonly anonymous: number;
 }
 
 const LIST_FILTERS = ["dangling", "driver", "label", "label!", "name", "scope"];
@@ -138,8 +133,12 @@ export class VolumeService {
   }
 
   find(name: string): Volume | undefined {
-    const row = this.#deps.database.query<VolumeRow, [string]>("SELECT * FROM engine_volumes WHERE name = ?").get(name);
+    const row = this.#row(name);
     return row === null ? undefined : this.#volumeOf(row);
+  }
+
+  #row(name: string): VolumeRow | null {
+    return this.#deps.database.query<VolumeRow, [string]>("SELECT * FROM engine_volumes WHERE name = ?").get(name);
   }
 
   /** Throws `conflict` while a container has it, `not-found` unless `force`. */
@@ -160,16 +159,22 @@ export class VolumeService {
     });
   }
 
-  /** Unused volumes go: the anonymous ones, with the filter `all` also the named. */
-  async prune(filters: Filters): Promise<{ readonly removed: readonly string[]; readonly freedBytes: number }> {
+  /**
+   * Unused volumes go: the anonymous ones, with the filter `all` also the named. Those that `keep` gives a stamp can be
+   * brought back, and free nothing yet.
+   */
+  async prune(
+    filters: Filters,
+    keep: (volume: Volume) => TakeStamp | undefined = () => undefined,
+  ): Promise<{ readonly removed: readonly string[]; readonly freedBytes: number }> {
     const removed: string[] = [];
     let freedBytes = 0;
     for (const volume of this.prunable(filters)) {
       const bytes = await ownBytes(volume);
-      const gone = await this.#lock.with(volume.name, () => this.#dropUnused(volume.name));
-      if (!gone) continue;
+      const gone = await this.#lock.with(volume.name, () => this.#dropUnused(volume.name, keep(volume), bytes));
+      if (gone === "used") continue;
       removed.push(volume.name);
-      freedBytes += bytes;
+      if (gone === "removed") freedBytes += bytes;
     }
     const attributes = { reclaimed: String(freedBytes) };
     this.#deps.events.publish({ type: "volume", action: "prune", id: "", attributes });
@@ -243,24 +248,55 @@ export class VolumeService {
     // Directory first: the table never names what is not on disk. A crash in between leaves an empty directory, and a
     // second attempt takes it over.
     mkdirSync(join(root, name, "_data"), { recursive: true, mode: 0o755 });
-    database
-      .query("INSERT INTO engine_volumes VALUES (?, ?, ?, ?, ?, ?)")
-      .run(
-        name,
-        options.driver,
-        now(),
-        JSON.stringify(options.labels),
-        JSON.stringify(options.options),
-        options.anonymous ? 1 : 0,
-      );
+    insertRow(database, {
+      ...{ name, driver: options.driver, created: now(), anonymous: options.anonymous ? 1 : 0 },
+      ...{ labels: JSON.stringify(options.labels), options: JSON.stringify(options.options) },
+    });
     events.publish({ type: "volume", action: "create", id: name, attributes: { driver: options.driver } });
     return this.find(name) ?? this.#missing(name);
   }
 
-  #dropUnused(name: string): boolean {
+  /** Brings one back that a prune took, perhaps under another name. Throws `conflict` when the name is taken. */
+  bringBack(item: { readonly id: string; readonly target: string }, name: string): Promise<Volume> {
+    checkVolumeName(name);
+    return this.#lock.with(name, () => {
+      if (this.find(name) !== undefined) {
+        throw new SlipwayError("conflict", `a volume named ${name} already exists`, {
+          hint: `Bring it back under another name: slipway system undo ${item.id} --as NAME`,
+        });
+      }
+      const { database, restorables, events } = this.#deps;
+      restorables.restoreVolume(item.id, name, (record) => {
+        insertRow(database, name === item.target ? readRow(record) : renamedRow(readRow(record), name));
+      });
+      const volume = this.find(name) ?? this.#missing(name);
+      events.publish({ type: "volume", action: "create", id: name, attributes: { driver: volume.driver } });
+      return volume;
+    });
+  }
+
+  #dropUnused(name: string, stamp?: TakeStamp, bytes = 0): "used" | "taken" | "removed" {
     const used = this.#reserved.has(name) || this.#deps.usersOf(name).length > 0;
-    if (used || this.find(name) === undefined) return false;
+    const row = this.#row(name);
+    if (used || row === null) return "used";
+    if (stamp !== undefined && this.#take(row, bytes, stamp)) return "taken";
     this.#drop(name);
+    return "removed";
+  }
+
+  /** False when it has no files that could be kept. */
+  #take(row: VolumeRow, bytes: number, stamp: TakeStamp): boolean {
+    const { database, root, restorables, events } = this.#deps;
+    unmountLocal(join(root, row.name, "_data"));
+    this.#holders.delete(row.name);
+    const forget = () => database.query("DELETE FROM engine_volumes WHERE name = ?").run(row.name);
+    try {
+      restorables.takeVolume({ name: row.name, bytes, record: JSON.stringify(row), forget }, stamp);
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return false;
+      throw error;
+    }
+    events.publish({ type: "volume", action: "destroy", id: row.name, attributes: { driver: "local" } });
     return true;
   }
 

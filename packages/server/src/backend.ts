@@ -367,20 +367,72 @@ export type PruneStep =
   | { readonly kind: "container" | "network" | "volume" | "image"; readonly filters: Filters }
   | { readonly kind: "builder"; readonly all: boolean; readonly filters: Filters };
 
-export interface PruneBackend {
-  /** In the order of the calls; changes nothing. */
-  plan(steps: readonly PruneStep[]): Promise<{
-    readonly items: readonly {
-      readonly kind: PruneStep["kind"];
-      readonly id: string;
-      readonly name: string;
-      readonly detail: string;
-      readonly bytes: number;
-      /** Milliseconds since the epoch. */
-      readonly lastUsed?: number;
-    }[];
+/** Something that a prune takes. */
+export interface PrunedItem {
+  readonly kind: PruneStep["kind"];
+  readonly id: string;
+  readonly name: string;
+  readonly detail: string;
+  readonly bytes: number;
+  /** Milliseconds since the epoch. */
+  readonly lastUsed?: number;
+  /** It can be brought back. Absent of what never can. */
+  readonly trash?: boolean;
+}
+
+export interface PruneResult {
+  /** One for each step. */
+  readonly reports: readonly {
+    readonly kind: PruneStep["kind"];
+    /** IDs; of volumes and networks names. */
+    readonly removed: readonly (string | { readonly untagged?: string; readonly deleted?: string })[];
     readonly freedBytes: number;
+  }[];
+  readonly items: readonly PrunedItem[];
+  readonly freedBytes: number;
+  /** `until` in milliseconds since the epoch. */
+  readonly trash?: { readonly prune: string; readonly bytes: number; readonly until: number };
+}
+
+export interface PruneBackend {
+  /** In the order of the calls; changes nothing. With `trash` as if images and volumes were kept there. */
+  plan(
+    steps: readonly PruneStep[],
+    options: { readonly trash: boolean },
+  ): Promise<{ readonly items: readonly PrunedItem[]; readonly freedBytes: number; readonly trashBytes: number }>;
+  run(steps: readonly PruneStep[], options: { readonly trash: boolean }): Promise<PruneResult>;
+}
+
+/** What a prune took and can be brought back. Times in milliseconds since the epoch. */
+export interface TrashItem {
+  readonly id: string;
+  readonly prune: string;
+  readonly kind: "image" | "volume";
+  readonly target: string;
+  readonly names: readonly string[];
+  readonly bytes: number;
+  readonly prunedAt: number;
+  readonly until: number;
+}
+
+export interface TrashBackend {
+  contents(): { readonly items: readonly TrashItem[]; readonly bytes: number; readonly maxBytes: number };
+  /** A prune or one thing of it, by the beginning of its ID; the last prune without one. */
+  undo(
+    idOrPrune: string | undefined,
+    options: { readonly as?: string },
+  ): Promise<{
+    readonly prune: string;
+    readonly restored: readonly {
+      readonly kind: "image" | "volume";
+      readonly id: string;
+      readonly names: readonly string[];
+      readonly taken: readonly string[];
+    }[];
+    readonly failed: readonly { readonly item: TrashItem; readonly error: unknown }[];
   }>;
+  /** For good. */
+  empty(idOrPrune?: string): Promise<{ readonly removed: readonly TrashItem[]; readonly freedBytes: number }>;
 }
 
 /** What the HTTP API needs. The daemon puts it together. */
@@ -394,6 +446,7 @@ export interface Backends {
   readonly registries: RegistryBackend;
   readonly builds: BuildBackend;
   readonly prunes: PruneBackend;
+  readonly trash: TrashBackend;
   readonly system: SystemBackend;
 }
 

@@ -22,6 +22,7 @@ import { registryRoutes } from "./routes/registry.ts";
 import { slipwayBuildRoutes } from "./routes/slipway-build.ts";
 import { slipwayImageRoutes } from "./routes/slipway-images.ts";
 import { slipwayPruneRoutes } from "./routes/slipway-prune.ts";
+import { slipwayTrashRoutes } from "./routes/slipway-trash.ts";
 import { systemRoutes } from "./routes/system.ts";
 import { volumeRoutes } from "./routes/volumes.ts";
 
@@ -77,6 +78,7 @@ function createRouter(backends: Backends): Router {
     slipwayBuildRoutes(backends),
     slipwayImageRoutes(backends),
     slipwayPruneRoutes(backends),
+    slipwayTrashRoutes(backends),
     refusedRoutes(),
   ]);
 }

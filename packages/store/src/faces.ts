@@ -24,6 +24,8 @@ import type {
  * - A **writable** is an upper and a work directory on top of a layer. It is *prepared*, mounted by whoever needs it,
  *   then *committed* (the upper directory becomes the layer's tree by rename) or *discarded*.
  * - An **image** is a config, the layers that it names, optionally the manifest it came with, and any number of names.
+ * - A **restorable** is an image or a volume that was pruned and can be brought back until its time is over. What it holds
+ *   is a root meanwhile.
  * - A **lease** holds all of these from the moment they are made until something else (a name, a container, a cache
  *   record) refers to them. What nothing holds is collected.
  */
@@ -40,6 +42,7 @@ export interface Store {
   readonly arrivals: ArrivalStore;
   readonly images: ImageStore;
   readonly leases: LeaseStore;
+  readonly restorables: RestorableStore;
   /** Tells the collector what else is in use; called inside each collection. */
   addRoots(owner: string, roots: () => Iterable<Root>): void;
   /** Mark and sweep. Online; removes nothing that is leased, named or a root. `plan` only reports. */
@@ -60,6 +63,8 @@ export interface StorePaths {
   readonly writable: string;
   /** What is renamed to here is deleted in the background, and at the next start. Same file system as all the rest. */
   readonly trash: string;
+  /** Volumes that were pruned and can be brought back: `ID/NAME`. */
+  readonly restorable: string;
   readonly containers: string;
   readonly volumes: string;
   readonly build: string;
@@ -114,6 +119,61 @@ export interface Lease extends AsyncDisposable {
 export interface LeaseStore {
   /** A lease of this process: it ends with it, also when it crashes. `label` explains it in reports. */
   open(label: string): Lease;
+}
+
+// What was pruned -----------------------------------------------------------------------------------------------------
+
+/** Times in milliseconds since the epoch. */
+export interface Restorable {
+  readonly id: string;
+  /** What was taken together. */
+  readonly batch: string;
+  readonly kind: "image" | "volume";
+  /** An image's ID, or a volume's name. */
+  readonly name: string;
+  /** JSON; of a volume what its owner gave. */
+  readonly record: string;
+  /** Of a volume's files; what an image takes depends on what else there is, see `weigh`. */
+  readonly bytes: number;
+  readonly takenAt: number;
+  readonly until: number;
+}
+
+export type TakeStamp = Pick<Restorable, "batch" | "takenAt" | "until">;
+
+export interface TakenVolume {
+  readonly name: string;
+  readonly bytes: number;
+  readonly record: string;
+  /** Takes the owner's row away; called inside the transaction. */
+  readonly forget: () => void;
+}
+
+export interface RestoredImage {
+  readonly id: ImageId;
+  /** Those that it has again. */
+  readonly names: readonly Reference[];
+  /** Those that another image has by now. */
+  readonly taken: readonly Reference[];
+}
+
+export interface RestorableStore {
+  /** Oldest first. */
+  list(): Restorable[];
+  /** Instead of `images.remove`. Throws `not-found`. */
+  takeImage(id: ImageId, stamp: TakeStamp): Restorable;
+  /** Throws `not-found`, and `corrupt` when content was lost. */
+  restoreImage(id: string): RestoredImage;
+  /** The directory `volumes/NAME`, on which nothing is mounted. Throws what `rename` does. */
+  takeVolume(volume: TakenVolume, stamp: TakeStamp): Restorable;
+  /** Makes it `volumes/NAME`, which must be free; `remember` makes the owner's row, inside the transaction. */
+  restoreVolume(id: string, name: string, remember: (record: string) => void): void;
+  /** For good. What images held goes with the next collection. */
+  drop(ids: readonly string[]): void;
+  /** Bytes that each of these keeps and the ones before it do not, if all of `absent` and all restorables were gone. */
+  weigh(images: readonly (Image | Restorable)[], absent: Absent): number[];
+  /** After a start, before volumes are: makes rows and directories agree, and forgets what was lost. */
+  recover(hasVolume: (name: string) => boolean): void;
 }
 
 // Blobs ---------------------------------------------------------------------------------------------------------------

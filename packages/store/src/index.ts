@@ -25,6 +25,9 @@ export type {
   PrepareOptions,
   PutImageOptions,
   ReceiveOptions,
+  Restorable,
+  RestorableStore,
+  RestoredImage,
   Root,
   RootChange,
   RootEntry,
@@ -33,6 +36,8 @@ export type {
   Store,
   StorePaths,
   StoreUsage,
+  TakenVolume,
+  TakeStamp,
   TarIndex,
   WritableLayer,
 } from "./faces.ts";

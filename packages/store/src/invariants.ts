@@ -15,6 +15,7 @@ import type { Store } from "./faces.ts";
 import { hashTree } from "./jobs.ts";
 import { decodeRoot } from "./layer-table.ts";
 import { blobPath, ociIndexPath, RESUMABLE_SUFFIX, treePath } from "./paths.ts";
+import { isWhole, readImageRecord } from "./restorable-images.ts";
 
 /**
  * Everything that must hold in a data root when nothing is going on in it, whatever happened before. Returns what does
@@ -29,6 +30,7 @@ export async function checkInvariants(store: Store): Promise<string[]> {
   await checkImages(store, problems);
   checkLayout(store, problems);
   checkPlaces(store, problems);
+  checkRestorables(store, problems);
   return problems;
 }
 
@@ -155,4 +157,19 @@ function checkPlaces(store: Store, problems: string[]): void {
     const inside = target.startsWith(`${paths.layers}/`) || target.startsWith(`${paths.writable}/`);
     if (inside && !merged.has(target)) problems.push(`${target} is still mounted`);
   }
+}
+
+/** What was pruned is whole: content of images, and one directory for each volume, which is nowhere else. */
+function checkRestorables({ paths, restorables, database }: Store, problems: string[]): void {
+  const volumes = new Set<string>();
+  for (const item of restorables.list()) {
+    if (item.kind === "volume") {
+      volumes.add(item.id);
+      const held = existsSync(`${paths.restorable}/${item.id}`) ? readdirSync(`${paths.restorable}/${item.id}`) : [];
+      if (held.length !== 1) problems.push(`pruned volume ${item.name} has ${held.length} directories`);
+    } else if (!isWhole(database, readImageRecord(item.record))) {
+      problems.push(`pruned image ${item.name} has lost content`);
+    }
+  }
+  for (const id of readdirSync(paths.restorable)) if (!volumes.has(id)) problems.push(`restorable/${id} has no row`);
 }

@@ -31,6 +31,8 @@ import { type MigrationSet, migrate } from "./migrations.ts";
 import { OciLayout } from "./oci-layout.ts";
 import { storeDirectories, storePaths } from "./paths.ts";
 import { recover } from "./recovery.ts";
+import { RESTORABLE_MIGRATIONS } from "./restorable-schema.ts";
+import { Restorables, TRASH_OWNER } from "./restorables.ts";
 import { STORE_MIGRATIONS } from "./schema.ts";
 import type { LoadJob } from "./stream-jobs.ts";
 import { Trash } from "./trash.ts";
@@ -72,6 +74,7 @@ class OpenedStore implements Store {
   readonly layers: Layers;
   readonly arrivals: Arrivals;
   readonly images: Images;
+  readonly restorables: Restorables;
   readonly #lock: DataLock;
   readonly #log: Logger;
   readonly #boot = bootId();
@@ -90,7 +93,7 @@ class OpenedStore implements Store {
     this.#lock = lock;
     this.#log = options.log ?? silentLogger;
     this.database = openDatabase(paths.database);
-    migrate(this.database, [STORE_MIGRATIONS, ...(options.migrations ?? [])]);
+    migrate(this.database, [STORE_MIGRATIONS, RESTORABLE_MIGRATIONS, ...(options.migrations ?? [])]);
     this.userxattr = !mayWriteTrusted(paths);
     this.#sync = new DiskSync(this.database, this.#boot, () => this.#pool.run({ op: "syncfs", path: paths.root }));
     this.#trash = new Trash(paths);
@@ -123,6 +126,13 @@ class OpenedStore implements Store {
       trash: this.#trash,
       beforeSweep: () => this.#layout.write(),
     });
+    this.restorables = new Restorables({
+      ...{ database: this.database, paths, trash: this.#trash, images, log: this.#log },
+      imageOf: (id) => this.images.get(id),
+      onChange: () => this.#layout.changed(),
+      plan: (absent) => this.#collector.plan(absent),
+    });
+    this.#collector.addRoots(TRASH_OWNER, () => this.restorables.roots());
   }
 
   async recover(): Promise<void> {

@@ -47,3 +47,20 @@ export async function volumeNames(client: EngineClient): Promise<Candidate[]> {
     Name === undefined ? [] : [{ word: Name, meaning: Driver ?? "" }],
   );
 }
+
+/** Prunes that can be brought back, and each thing that they took. */
+export async function trashIds(client: EngineClient): Promise<Candidate[]> {
+  interface Item {
+    readonly Id: string;
+    readonly Prune: string;
+    readonly Kind: string;
+    readonly Target: string;
+    readonly Names: readonly string[];
+  }
+  const { Items } = await ask<{ Items: readonly Item[] }>(client, "/slipway/trash");
+  const prunes = new Map(Items.map(({ Prune }) => [Prune, Items.filter((item) => item.Prune === Prune).length]));
+  return [
+    ...[...prunes].map(([word, count]) => ({ word, meaning: count === 1 ? "a prune" : `a prune of ${count} things` })),
+    ...Items.map(({ Id, Kind, Names, Target }) => ({ word: Id, meaning: `${Kind} ${Names[0] ?? Target}` })),
+  ];
+}

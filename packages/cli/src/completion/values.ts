@@ -1,5 +1,5 @@
 import type { Session } from "../session.ts";
-import { type Candidate, containerNames, imageNames, networkNames, volumeNames } from "./engine-names.ts";
+import { type Candidate, containerNames, imageNames, networkNames, trashIds, volumeNames } from "./engine-names.ts";
 import type { Place } from "./place.ts";
 
 /** Words that may stand somewhere, or: names of files, which the shell knows best. */
@@ -19,6 +19,7 @@ const containers =
 const images: Source = async (session) => await imageNames(await session.client());
 const networks: Source = async (session) => await networkNames(await session.client());
 const volumes: Source = async (session) => await volumeNames(await session.client());
+const trash: Source = async (session) => await trashIds(await session.client());
 const contexts: Source = async (session) => {
   const { ContextStore } = await import("../client/context-store.ts");
   const named = new ContextStore(session.configDirectory).all();
@@ -105,6 +106,7 @@ const ARGUMENTS: readonly (readonly [word: RegExp, source: (command: string) => 
   [/^NETWORK$/, () => networks],
   [/^VOLUME$/, () => volumes],
   [/^CONTEXT$/, () => contexts],
+  [/^PRUNE\|ITEM$/, () => trash],
   [/^NAME\|ID$/, () => anything],
 ];
 

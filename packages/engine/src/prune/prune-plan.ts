@@ -1,14 +1,15 @@
 import { familiarReference, type ImageId } from "@slipway/oci";
-import type { Image, Root } from "@slipway/store";
+import type { Absent, Image, Root } from "@slipway/store";
 import type { ContainerContext } from "../container-context.ts";
 import type { ContainerEntry } from "../container-index.ts";
 import { directorySize } from "../directory-size.ts";
 import type { Filters } from "../filters.ts";
-import { createdAt } from "../image-list.ts";
 import type { ImageDependencies } from "../image-service.ts";
 import type { NetworkService } from "../networks/network-service.ts";
 import { sharedBytes } from "../shared-layers.ts";
 import { statusText } from "../status-text.ts";
+import type { LastUses } from "../trash/last-uses.ts";
+import { type Candidate, fitting } from "../trash/trash-choice.ts";
 import type { VolumeService } from "../volume-service.ts";
 import { prunableContainers, prunableImages } from "./prunable.ts";
 
@@ -28,12 +29,16 @@ export interface PrunedItem {
   readonly bytes: number;
   /** Milliseconds since the epoch. */
   readonly lastUsed?: number;
+  /** It can be brought back for a time. Absent where nothing is kept, and of what never is. */
+  readonly trash?: boolean;
 }
 
 export interface PrunePlan {
   readonly items: readonly PrunedItem[];
-  /** What all of it frees: more than the sum where several share what nobody else has. */
+  /** What all of it frees at once: more than the sum where several share what nobody else has. */
   readonly freedBytes: number;
+  /** What will be freed when the trash is emptied. */
+  readonly trashBytes: number;
 }
 
 /** The build cache's part; the engine knows nothing of builds. */
@@ -57,6 +62,9 @@ export interface PrunePlannerParts {
   readonly volumes: VolumeService;
   readonly networks: NetworkService;
   /** What a prune of the cache would remove once the images in `gone` are gone. */
+  readonly lastUses: LastUses;
+  /** Bytes that the trash may hold now. */
+  readonly trashRoom: () => number;
   readonly planCache: (options: {
     readonly all: boolean;
     readonly filters: Filters;
@@ -68,6 +76,8 @@ export interface PrunePlannerParts {
 interface Gone {
   readonly containers: Map<string, ContainerEntry>;
   readonly images: Map<ImageId, Image>;
+  /** What of it could be kept in the trash. */
+  readonly candidates: Candidate[];
   cache: CachePlan | undefined;
 }
 
@@ -82,9 +92,9 @@ export class PrunePlanner {
     this.#parts = parts;
   }
 
-  /** Throws what the calls would: `invalid` for unknown filters. */
-  async plan(steps: readonly PruneStep[]): Promise<PrunePlan> {
-    const gone: Gone = { containers: new Map(), images: new Map(), cache: undefined };
+  /** With `trash` images and volumes are kept there as far as they fit. Throws what the calls would: `invalid` for unknown filters. */
+  async plan(steps: readonly PruneStep[], options: { readonly trash?: boolean } = {}): Promise<PrunePlan> {
+    const gone: Gone = { containers: new Map(), images: new Map(), candidates: [], cache: undefined };
     const items: PrunedItem[] = [];
     for (const step of steps) items.push(...(await this.#step(step, gone)));
     const own = items.reduce(
@@ -92,8 +102,26 @@ export class PrunePlanner {
       0,
     );
     const collects = steps.some(({ kind }) => kind === "image" || kind === "builder");
-    const stored = collects ? await this.#collected(gone) : 0;
-    return { items, freedBytes: own + stored + (gone.cache?.ownBytes ?? 0) };
+    const freed = own + (collects ? await this.#collected(gone) : 0) + (gone.cache?.ownBytes ?? 0);
+    const room = options.trash === true ? this.#parts.trashRoom() : 0;
+    if (room === 0) return { items, freedBytes: freed, trashBytes: 0 };
+    const kept = this.#kept(gone, room);
+    const ids = new Set(kept.map(({ what, id }) => `${what.kind} ${id}`));
+    const keptVolumes = kept.reduce((sum, { what }) => sum + (what.kind === "volume" ? what.bytes : 0), 0);
+    const keptImages = kept.flatMap(({ what }) => (what.kind === "image" ? [what.image.id] : []));
+    for (const id of keptImages) gone.images.delete(id);
+    const now = own - keptVolumes + (collects ? await this.#collected(gone) : 0) + (gone.cache?.ownBytes ?? 0);
+    return {
+      items: items.map((item) => (isKeepable(item) ? { ...item, trash: ids.has(`${item.kind} ${item.id}`) } : item)),
+      freedBytes: now,
+      trashBytes: freed - now,
+    };
+  }
+
+  #kept(gone: Gone, room: number): Candidate[] {
+    const { restorables } = this.#parts.context.store;
+    const absent = this.#absent(gone);
+    return fitting(gone.candidates, room, (images) => restorables.weigh(images, absent));
   }
 
   async #step(step: PruneStep, gone: Gone): Promise<PrunedItem[]> {
@@ -101,9 +129,10 @@ export class PrunePlanner {
       case "container":
         return this.#containers(step.filters, gone);
       case "network":
-        return this.#parts.networks
-          .prunable(step.filters)
-          .map(({ name, driver }) => ({ kind: "network", id: name, name, detail: driver, bytes: 0 }));
+        return this.#parts.networks.prunable(step.filters).map(({ name, driver, created }) => ({
+          ...{ kind: "network", id: name, name, detail: driver, bytes: 0 },
+          lastUsed: created,
+        }));
       case "volume":
         return this.#volumes(step.filters, gone);
       case "image":
@@ -140,36 +169,46 @@ export class PrunePlanner {
       chosen.map(async (volume): Promise<PrunedItem> => {
         const { name, created } = volume;
         const bytes = await this.#parts.volumes.bytesOf(volume);
-        return { kind: "volume", id: name, name, detail: volume.driver, bytes, lastUsed: created };
+        const lastUsed = Math.max(created, this.#parts.lastUses.of("volume", name) ?? 0);
+        gone.candidates.push({ id: name, lastUsed, what: { kind: "volume", bytes } });
+        return { kind: "volume", id: name, name, detail: volume.driver, bytes, lastUsed };
       }),
     );
   }
 
   #images(filters: Filters, gone: Gone): PrunedItem[] {
-    const { images } = this.#parts;
+    const { images, lastUses } = this.#parts;
+    const lastUsed = (image: Image) => Math.max(image.storedAt, lastUses.of("image", image.id) ?? 0);
     const chosen = prunableImages(images, filters, new Set(gone.containers.keys()));
-    for (const image of chosen) gone.images.set(image.id, image);
+    for (const image of chosen) {
+      gone.images.set(image.id, image);
+      gone.candidates.push({ id: image.id, lastUsed: lastUsed(image), what: { kind: "image", image } });
+    }
     const shared = sharedBytes(images.store, images.store.images.list());
     return chosen.map((image) => ({
       ...{ kind: "image", id: image.id, detail: "" },
       name: image.names.map(familiarReference).join(", ") || "<none>",
       bytes: Math.max(image.size - shared(image), 0),
-      lastUsed: createdAt(image),
+      lastUsed: lastUsed(image),
     }));
   }
 
   /** Bytes of layers and blobs that nothing would hold any more. */
   async #collected(gone: Gone): Promise<number> {
-    const { store } = this.#parts.context;
-    const roots = gone.cache === undefined ? [] : [[gone.cache.owner, gone.cache.roots] as const];
-    const report = await store.collect({
-      plan: true,
-      without: {
-        images: new Set(gone.images.keys()),
-        writables: new Set([...gone.containers.values()].map(({ definition }) => definition.writableId)),
-        roots: new Map(roots),
-      },
-    });
+    const report = await this.#parts.context.store.collect({ plan: true, without: this.#absent(gone) });
     return report.freedBytes;
   }
+
+  #absent({ cache, containers, images }: Gone): Absent {
+    const roots = cache === undefined ? [] : [[cache.owner, cache.roots] as const];
+    return {
+      images: new Set(images.keys()),
+      writables: new Set([...containers.values()].map(({ definition }) => definition.writableId)),
+      roots: new Map(roots),
+    };
+  }
+}
+
+function isKeepable({ kind }: PrunedItem): boolean {
+  return kind === "image" || kind === "volume";
 }

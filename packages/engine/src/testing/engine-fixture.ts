@@ -11,6 +11,7 @@ import { BASE_IMAGE, baseImageArchive } from "@slipway/testkit";
 import { createEngine, type Engine } from "../engine.ts";
 import type { ContainerConfig, CreateContainer, EngineEvent, HostConfig } from "../faces.ts";
 import { engineMigrations } from "../schema.ts";
+import type { TrashPolicy } from "../trash/trash-policy.ts";
 
 /** An engine of its own in directories of its own. */
 export interface Fixture extends AsyncDisposable {
@@ -31,6 +32,8 @@ export interface FixtureOptions {
   readonly root?: string;
   readonly execRoot?: string;
   readonly bridge?: string;
+  readonly trash?: TrashPolicy;
+  readonly now?: () => number;
 }
 
 let count = 0;
@@ -50,6 +53,9 @@ export async function openFixture(options: FixtureOptions): Promise<Fixture> {
     runtime: { name: "runc", path: "/usr/sbin/runc", version: "1" },
     cacheUsage: async () => [],
     planCache: () => ({ items: [], ownBytes: 0, owner: "build cache", roots: [] }),
+    pruneCache: async () => ({ removed: [], freedBytes: 0 }),
+    ...(options.trash && { trash: options.trash }),
+    ...(options.now && { now: options.now }),
   });
   const events: EngineEvent[] = [];
   engine.events.subscribe((event) => events.push(event));

@@ -4,10 +4,8 @@ import type { Call } from "../call.ts";
 import { empty, json, type Reply } from "../http/reply.ts";
 import type { RouteTable } from "../router.ts";
 import { historyDocument, imageDocument, imageSummary, manifestDocument } from "../shapes/image.ts";
+import { removedDocument } from "../shapes/removed-image.ts";
 import { readPlatforms, requirePlatform } from "./image-platform.ts";
-import { present } from "./present.ts";
-
-type Removed = { readonly untagged?: string; readonly deleted?: string };
 
 export function imageRoutes({ images }: Backends): RouteTable {
   return {
@@ -95,8 +93,4 @@ async function tag(call: Call, images: Backends["images"]): Promise<Reply> {
   if (repository === undefined) throw new SlipwayError("invalid", "repo is required: name the repository to tag into");
   await images.tag(call.parameter("name"), repository, call.query.string("tag"));
   return empty(201);
-}
-
-function removedDocument({ untagged, deleted }: Removed): Record<string, unknown> {
-  return present({ Untagged: untagged, Deleted: deleted });
 }

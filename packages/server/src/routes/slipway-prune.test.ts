@@ -12,7 +12,7 @@ test("a plan is asked for in steps and told with sizes, last use and what all of
       async plan(steps) {
         seen = steps;
         const item = { kind: "container", id: "c1", name: "web", detail: "Exited (0)", bytes: 12 } as const;
-        return { items: [{ ...item, lastUsed: 0 }], freedBytes: 34 };
+        return { items: [{ ...item, lastUsed: 0 }], freedBytes: 34, trashBytes: 0 };
       },
     },
   });
@@ -27,6 +27,7 @@ test("a plan is asked for in steps and told with sizes, last use and what all of
         { Kind: "container", Id: "c1", Name: "web", Detail: "Exited (0)", Size: 12, LastUsed: "1970-01-01T00:00:00Z" },
       ],
       SpaceReclaimed: 34,
+      SpaceInTrash: 0,
     });
     expect(seen).toEqual([
       { kind: "container", filters: { label: ["a"] } },

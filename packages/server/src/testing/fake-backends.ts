@@ -26,6 +26,7 @@ export function fakeBackends(
     registries: part("registries", given.registries),
     builds: part("builds", given.builds),
     prunes: part("prunes", given.prunes),
+    trash: part("trash", given.trash),
     system: part("system", given.system, {
       version: () => ({ version: "0.1.0", gitCommit: "abc", buildTime: "2026-01-01T00:00:00Z" }),
       info: async () => someInfo,

@@ -30,6 +30,10 @@ export const daemon = command({
     tlscacert: flag.string("Authority that signs clients' certificates (default ~/.docker/ca.pem)"),
     tlscert: flag.string("Certificate of the engine (default ~/.docker/cert.pem)"),
     tlskey: flag.string("Key of the engine's certificate (default ~/.docker/key.pem)"),
+    "trash-size": flag.string(
+      "How much of what is pruned can be brought back (default 10% of the disk, at most 10GB; 0 is nothing)",
+    ),
+    "trash-time": flag.string("For how long (default 24h)"),
     tlsverify: flag.bool("Serve only clients with a certificate of the authority"),
   },
   examples: [
@@ -39,7 +43,16 @@ export const daemon = command({
   ],
   async run({ flags, given }) {
     const { runDaemon } = await import("@slipway/daemon");
-    type Text = "data-root" | "bip" | "bridge" | "group" | "tlscacert" | "tlscert" | "tlskey";
+    type Text =
+      | "data-root"
+      | "bip"
+      | "bridge"
+      | "group"
+      | "tlscacert"
+      | "tlscert"
+      | "tlskey"
+      | "trash-size"
+      | "trash-time";
     const text = <Name extends Text>(name: Name) => (given(name) ? flags[name] : undefined);
     const all = {
       hosts: given("host") ? flags.host : undefined,
@@ -67,6 +80,8 @@ export const daemon = command({
       tlscacert: text("tlscacert"),
       tlscert: text("tlscert"),
       tlskey: text("tlskey"),
+      trashSize: text("trash-size"),
+      trashTime: text("trash-time"),
     };
     return await runDaemon(Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)));
   },

@@ -1,10 +1,10 @@
-import { humanSize } from "@slipway/base";
 import { ExitError } from "../../errors.ts";
 import { type Command, command, NO_ARGUMENTS } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
 import { withConfigured } from "./prune-filters.ts";
-import { confirmPlan, dryRun } from "./prune-plan.ts";
-import { type PruneKind, pruneKind, stepOf } from "./prune-steps.ts";
+import { PRUNE_FLAGS } from "./prune-plan.ts";
+import { prune } from "./prune-run.ts";
+import { type PruneKind, stepOf } from "./prune-steps.ts";
 
 const SURE = "Are you sure you want to continue?";
 
@@ -25,9 +25,7 @@ export function pruneCommand(kind: PruneKind): Command {
     usage: kind === "builder" ? "" : "[OPTIONS]",
     args: NO_ARGUMENTS,
     flags: {
-      filter: flag.filter("Only what matches (until=24h, label=name=value)"),
-      force: flag.bool("Do not ask", { short: "f" }),
-      "dry-run": flag.bool("Show what would be removed, and remove nothing"),
+      ...PRUNE_FLAGS,
       ...(hasAll ? { all: flag.bool(allHelp(kind), { short: "a" }) } : {}),
       ...(kind === "builder" ? { "keep-storage": flag.bytes("Keep this much of the cache", { hidden: true }) } : {}),
     },
@@ -40,16 +38,10 @@ export function pruneCommand(kind: PruneKind): Command {
         );
       }
       const all = "all" in flags && flags.all === true;
-      const { stdout } = session.io;
-      const client = await session.client();
       const filters = withConfigured(flags.filter, (await session.config()).pruneFilters);
       const steps = [stepOf(kind, { all, filters })];
-      if (flags["dry-run"]) return await dryRun(client, steps, session.io);
-      if (!flags.force && !(await confirmPlan(client, { steps, question: WARNINGS[kind](all) }, session.io))) return 0;
-      const { text, freed } = await pruneKind(client, kind, { all, filters });
-      if (text !== "") stdout.write(`${text}\n`);
-      if (kind !== "network") stdout.write(`Total reclaimed space: ${humanSize(freed, 4)}\n`);
-      return 0;
+      const asked = { steps, question: WARNINGS[kind](all), hasTotal: kind !== "network" };
+      return await prune(await session.client(), asked, flags, session.io);
     },
   });
 }
