@@ -9,7 +9,7 @@ import type { Volume } from "./faces.ts";
 import { booleanFilter, checkFilters, type Filters, labelsMatch, matchesPattern, untilFilter } from "./filters.ts";
 import { checkVolumeName } from "./mount-spec.ts";
 import { checkLocalOptions, hasMount, isMountedVolume, mountLocal, unmountLocal } from "./volumes/local-mount.ts";
-import { insertRow, readRow, renamedRow, type VolumeRow } from "./volumes/volume-row.ts";
+import { deleteRow, insertRow, readRow, renamedRow, type VolumeRow } from "./volumes/volume-row.ts";
 
 export interface VolumeDependencies {
   readonly database: Database;
@@ -266,8 +266,10 @@ export class VolumeService {
         });
       }
       const { database, restorables, events } = this.#deps;
-      restorables.restoreVolume(item.id, name, (record) => {
-        insertRow(database, name === item.target ? readRow(record) : renamedRow(readRow(record), name));
+      restorables.restoreVolume(item.id, name, {
+        remember: (record) =>
+          insertRow(database, name === item.target ? readRow(record) : renamedRow(readRow(record), name)),
+        forget: () => deleteRow(database, name),
       });
       const volume = this.find(name) ?? this.#missing(name);
       events.publish({ type: "volume", action: "create", id: name, attributes: { driver: volume.driver } });
@@ -289,7 +291,7 @@ export class VolumeService {
     const { database, root, restorables, events } = this.#deps;
     unmountLocal(join(root, row.name, "_data"));
     this.#holders.delete(row.name);
-    const forget = () => database.query("DELETE FROM engine_volumes WHERE name = ?").run(row.name);
+    const forget = () => deleteRow(database, row.name);
     try {
       restorables.takeVolume({ name: row.name, bytes, record: JSON.stringify(row), forget }, stamp);
     } catch (error) {
@@ -305,7 +307,7 @@ export class VolumeService {
     // What is mounted there is not the volume's: it must not be deleted with it.
     unmountLocal(join(root, name, "_data"));
     this.#holders.delete(name);
-    database.query("DELETE FROM engine_volumes WHERE name = ?").run(name);
+    deleteRow(database, name);
     try {
       renameSync(join(root, name), join(trash, `volume-${name.slice(0, 64)}-${randomId().slice(0, 12)}`));
     } catch (error) {

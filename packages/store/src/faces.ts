@@ -149,6 +149,13 @@ export interface TakenVolume {
   readonly forget: () => void;
 }
 
+/** The owner's row of a volume; both are called inside transactions. */
+export interface VolumeRows {
+  readonly remember: (record: string) => void;
+  /** When the directory could not be moved. */
+  readonly forget: () => void;
+}
+
 export interface RestoredImage {
   readonly id: ImageId;
   /** Those that it has again. */
@@ -166,8 +173,8 @@ export interface RestorableStore {
   restoreImage(id: string): RestoredImage;
   /** The directory `volumes/NAME`, on which nothing is mounted. Throws what `rename` does. */
   takeVolume(volume: TakenVolume, stamp: TakeStamp): Restorable;
-  /** Makes it `volumes/NAME`, which must be free; `remember` makes the owner's row, inside the transaction. */
-  restoreVolume(id: string, name: string, remember: (record: string) => void): void;
+  /** Makes it `volumes/NAME`, which must be free. */
+  restoreVolume(id: string, name: string, rows: VolumeRows): void;
   /** For good. What images held goes with the next collection. */
   drop(ids: readonly string[]): void;
   /** Bytes that each of these keeps and the ones before it do not, if all of `absent` and all restorables were gone. */

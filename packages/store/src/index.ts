@@ -39,6 +39,7 @@ export type {
   TakenVolume,
   TakeStamp,
   TarIndex,
+  VolumeRows,
   WritableLayer,
 } from "./faces.ts";
 export { checkInvariants } from "./invariants.ts";

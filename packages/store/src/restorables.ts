@@ -13,6 +13,7 @@ import type {
   StorePaths,
   TakenVolume,
   TakeStamp,
+  VolumeRows,
 } from "./faces.ts";
 import type { ImageTable } from "./image-table.ts";
 import { type Holding, holdingOf, imageRecord, isWhole, putBack, readImageRecord } from "./restorable-images.ts";
@@ -37,8 +38,9 @@ const COLUMNS = "id, batch, kind, name, record, bytes, taken_at AS takenAt, unti
 
 /**
  * What was pruned and can be brought back. An image's row moves from one table to another in one transaction, and what it
- * held is a root meanwhile. A volume's directory `volumes/NAME` becomes `restorable/ID/NAME` inside the transaction that
- * moves its row: the name in the path tells the next start where a directory belongs whose transaction was lost.
+ * held is a root meanwhile. A volume's directory `volumes/NAME` becomes `restorable/ID/NAME` before the transaction that
+ * moves its row is committed, and comes back after such a one: a crash in between leaves a directory that no row of ours
+ * names, and the name in its path tells the next start where it belongs.
  */
 export class Restorables implements RestorableStore {
   readonly #options: RestorablesOptions;
@@ -95,18 +97,27 @@ export class Restorables implements RestorableStore {
     return item;
   }
 
-  restoreVolume(id: string, name: string, remember: (record: string) => void): void {
-    const { paths } = this.#options;
+  restoreVolume(id: string, name: string, rows: VolumeRows): void {
+    const { database, paths } = this.#options;
     const item = this.#require(id, "volume");
     const home = `${paths.restorable}/${id}`;
     const kept = readdirSync(home)[0];
     if (kept === undefined) throw new SlipwayError("corrupt", `the files of the volume ${item.name} were lost`);
-    // Under the new name first: after a crash the directory goes where its name says.
+    // Under the new name first, then the rows: a directory without a row of ours goes where its name says after a crash.
     if (kept !== name) renameSync(`${home}/${kept}`, `${home}/${name}`);
-    this.#move(`${home}/${name}`, `${paths.volumes}/${name}`, () => {
+    database.transaction(() => {
       this.#delete(id);
-      remember(item.record);
-    });
+      rows.remember(item.record);
+    })();
+    try {
+      renameSync(`${home}/${name}`, `${paths.volumes}/${name}`);
+    } catch (error) {
+      database.transaction(() => {
+        rows.forget();
+        this.#insert(item);
+      })();
+      throw error;
+    }
     rmdirSync(home);
   }
 

@@ -17,6 +17,10 @@ export function insertRow(database: Database, row: VolumeRow): void {
     .run(row.name, row.driver, row.created, row.labels, row.options, row.anonymous);
 }
 
+export function deleteRow(database: Database, name: string): void {
+  database.query("DELETE FROM engine_volumes WHERE name = ?").run(name);
+}
+
 /** A row that was put away as JSON. */
 export function readRow(record: string): VolumeRow {
   const reader = JsonReader.parse(Buffer.from(record), "the record of a pruned volume");
