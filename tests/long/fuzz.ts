@@ -145,13 +145,21 @@ async function tidy(api: Api): Promise<void> {
     const filters = kind === "volumes" ? `?filters=${encodeURIComponent('{"all":["1"]}')}` : "";
     await api.fetch("POST", `/${kind}/prune${filters}`);
   }
+  // A hostile update takes away the memory that they live in.
+  for (const name of ["target", "swapping"]) {
+    await api.fetch("POST", `/containers/${name}/update`, json({ Memory: 512_000_000, MemorySwap: -1, PidsLimit: 0 }));
+    await api.fetch("POST", `/containers/${name}/unpause`);
+    await api.fetch("POST", `/containers/${name}/start`);
+  }
   // What was copied in must not fill the disk.
   const wipe = { Cmd: ["sh", "-c", "rm -rf /data/* /bomb /*/bomb"] };
-  const { Id } = await api.json<{ Id: string }>("POST", "/containers/target/exec", wipe);
-  await api.fetch("POST", `/exec/${Id}/start`, {
-    body: '{"Detach":true}',
-    headers: { "Content-Type": "application/json" },
-  });
+  const made = await api.fetch("POST", "/containers/target/exec", json(wipe));
+  const { Id } = (await made.json()) as { Id?: string };
+  if (Id !== undefined) await (await api.fetch("POST", `/exec/${Id}/start`, json({ Detach: true }))).text();
+}
+
+function json(document: unknown): { readonly body: string; readonly headers: Readonly<Record<string, string>> } {
+  return { body: JSON.stringify(document), headers: { "Content-Type": "application/json" } };
 }
 
 if (import.meta.main) {
