@@ -78,7 +78,7 @@ export {
   windowSize,
 } from "./pty.ts";
 export { Epoll, READY } from "./readiness.ts";
-export { mkdirInRoot, openInRoot, RESOLVE, resolveInRoot } from "./rooted-path.ts";
+export { mkdirInRoot, openInRoot, openWith, RESOLVE, resolveInRoot } from "./rooted-path.ts";
 export { signalName, signalNumber } from "./signals.ts";
 export { replaceProcess, type SpawnOptions, setCloseOnExec, spawnProcess, supportsX32 } from "./spawn.ts";
 export { type FileKind, type FileStat, fstatNs, lstatAt, lstatNs, statNs } from "./stat.ts";
