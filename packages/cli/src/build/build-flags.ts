@@ -21,6 +21,7 @@ export const BUILD_FLAGS = {
   "cpuset-cpus": flag.string("Not used", { hidden: true }),
   "cpuset-mems": flag.string("Not used", { hidden: true }),
   "disable-content-trust": flag.bool("Not used any more", { default: true, hidden: true }),
+  explain: flag.bool("Say after the build why each step ran, or did not"),
   file: flag.string("The Dockerfile (default PATH/Dockerfile; - for stdin)", { short: "f" }),
   "force-rm": flag.bool("Not used: steps leave nothing behind", { hidden: true }),
   iidfile: flag.string("Write the image's ID to this file"),

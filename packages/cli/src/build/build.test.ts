@@ -139,6 +139,19 @@ Built aaaaaaaaaaaa as app:latest in 0.1s: 2 steps ran, 1 cached
 `);
 });
 
+test("--explain tells of each step why it ran or did not, with both sides of what changed", async () => {
+  const { stderr } = await build(["--explain", makeDirectory({ Dockerfile: "FROM base" })], { lines: BUILD });
+  expect(stderr.slice(stderr.indexOf("\nWhy each step"))).toBe(`
+Why each step ran, or did not:
+  [one 1/2] FROM base
+      cached: nothing that it reads has changed
+  [one 2/2] RUN make
+      ran: src/app.ts changed
+  [two 2/2] RUN test
+      ran: there is no earlier run of it to compare with
+`);
+});
+
 test("a terminal shows the steps in place and leaves one line of each", async () => {
   const { status, stderr } = await build(
     [makeDirectory({})],

@@ -12,7 +12,8 @@ export function reasonText(reasons: readonly MissReason[] | undefined): string {
   return `${named.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
-function oneReason({ kind, subject, before, after }: MissReason): string {
+/** One cause in words. */
+export function oneReason({ kind, subject, before, after }: MissReason): string {
   switch (kind) {
     case "no-cache":
       return "the cache is turned off";

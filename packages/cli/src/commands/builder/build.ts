@@ -2,6 +2,7 @@ import { BUILD_FLAGS, REFUSED, WITHOUT_EFFECT } from "../../build/build-flags.ts
 import { type BuildSources, findSources } from "../../build/context.ts";
 import { readAgents, readSecrets } from "../../build/credentials.ts";
 import { deliver } from "../../build/deliver.ts";
+import { explanation } from "../../build/explanation.ts";
 import { type Output, type PushForm, parseOutput } from "../../build/outputs.ts";
 import { PlainProgress } from "../../build/plain-progress.ts";
 import { type Progress, SILENT } from "../../build/progress.ts";
@@ -25,6 +26,7 @@ export const build = command({
   flags: BUILD_FLAGS,
   examples: [
     ["slipway build -t app .", "Build the Dockerfile of this folder"],
+    ["slipway build --explain -t app .", "Say which input made each step run again"],
     ["slipway build -o out --target assets .", "Copy a stage's files to a folder"],
     ["slipway build --secret id=token,env=TOKEN .", "Give steps a secret that no layer keeps"],
   ],
@@ -42,7 +44,8 @@ export const build = command({
     const buildArgs = await buildVariables(flags["build-arg"], session);
     const body = await requestBody({ flags, output, sources, io, buildArgs });
     const headers = await buildLogins(session);
-    const counted = summary(progress);
+    const explained = explanation(progress);
+    const counted = summary(explained);
     let elsewhere = false;
     const result = await runOn(
       sources,
@@ -62,9 +65,13 @@ export const build = command({
     if (flags.quiet && result.imageId !== undefined) io.stdout.write(`${result.imageId}\n`);
     else if (progress !== SILENT && flags.progress !== "rawjson" && !elsewhere)
       io.stderr.write(counted.text(result, Date.now() - started));
+    if (flags.explain) io.stderr.write(elsewhere ? UNEXPLAINED : explained.text());
     return 0;
   },
 });
+
+/** Over Docker's own call the engine tells what steps print, not why they ran. */
+const UNEXPLAINED = "\n--explain: the engine is on another machine, or is not ours: it does not say why steps ran\n";
 
 /** `--push` is `-o type=registry`. */
 function withPush(output: Output, push: boolean): Output {
