@@ -45,6 +45,11 @@ export class KeyedLock {
     }
   }
 
+  /** Whether somebody waits for the lock of `key`. */
+  isAwaited(key: string): boolean {
+    return (this.#queues.get(key)?.length ?? 0) > 0;
+  }
+
   #unlocker(key: string): Unlock {
     let held = true;
     return () => {

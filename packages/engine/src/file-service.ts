@@ -9,6 +9,7 @@ import type { ContainerEntry } from "./container-index.ts";
 import { isAlive } from "./container-life.ts";
 import { baseName, cleanPath, openPlace, type PathStat, statPath } from "./container-path.ts";
 import { type OpenedRoot, openRoot } from "./opened-root.ts";
+import { whilePatient } from "./patient-upload.ts";
 import { extractTree } from "./tree-extract.ts";
 import { tarOfTree } from "./tree-tar.ts";
 
@@ -32,10 +33,13 @@ export interface Pausing {
 export class FileService {
   readonly #context: ContainerContext;
   readonly #pausing: Pausing;
+  readonly #patience: number;
 
-  constructor(context: ContainerContext, pausing: Pausing) {
+  /** `patience`: milliseconds that an upload which sends nothing may keep others from a stopped container. */
+  constructor(context: ContainerContext, pausing: Pausing, patience = 10_000) {
     this.#context = context;
     this.#pausing = pausing;
+    this.#patience = patience;
   }
 
   /** Throws `not-found` for the container or the path. */
@@ -84,7 +88,10 @@ export class FileService {
     refuseOthers(root.fd, clean);
     refuseReadonly(entry, clean);
     const { copyUidGid: keepOwners, noOverwriteDirNonDir, signal } = request;
-    await extractTree(root.fd, tar, { directory: clean, keepOwners, noOverwriteDirNonDir, signal });
+    const isAwaited = (): boolean => this.#context.lock.isAwaited(entry.id);
+    // The files of a stopped container are ours alone meanwhile: its start waits.
+    const upload = root.live ? tar : whilePatient(tar, { limit: this.#patience, isAwaited }, `container ${nameOrId}`);
+    await extractTree(root.fd, upload, { directory: clean, keepOwners, noOverwriteDirNonDir, signal });
     publishContainerEvent(this.#context, entry, "extract-to-dir", { path });
   }
 
