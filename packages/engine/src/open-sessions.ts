@@ -10,7 +10,7 @@ const LAST_WORDS = 2000;
 export class OpenSessions {
   readonly #ends = new Map<string, Set<Promise<void>>>();
 
-  /** The same session, noticed. */
+  /** The same session, noticed until it is let go with `detach`. */
   watch(id: string, session: StdioSession): StdioSession {
     const { promise: end, resolve } = Promise.withResolvers<void>();
     const ends = this.#ends.get(id) ?? new Set();
@@ -21,7 +21,7 @@ export class OpenSessions {
       resolve();
     };
     return {
-      output: untilEnd(session.output, done),
+      output: session.output,
       write: (data) => session.write(data),
       closeStdin: () => session.closeStdin(),
       detach: () => {
@@ -39,13 +39,5 @@ export class OpenSessions {
     const timer = setTimeout(timeout.resolve, LAST_WORDS);
     await Promise.race([Promise.all(ends), timeout.promise]);
     clearTimeout(timer);
-  }
-}
-
-async function* untilEnd<T>(items: AsyncIterable<T>, done: () => void): AsyncGenerator<T> {
-  try {
-    yield* items;
-  } finally {
-    done();
   }
 }

@@ -41,6 +41,7 @@ interface Run {
 async function textOf(session: StdioSession): Promise<{ stdout: string; stderr: string }> {
   const parts = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
   for await (const { stream, data } of session.output) parts[stream].push(data.slice());
+  session.detach();
   return { stdout: Buffer.concat(parts.stdout).toString(), stderr: Buffer.concat(parts.stderr).toString() };
 }
 

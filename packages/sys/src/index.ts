@@ -90,6 +90,7 @@ export {
   sendSome,
   splicePipe,
   teePipe,
+  unreadByPeer,
   WOULD_BLOCK,
   writeSome,
 } from "./stream-io.ts";

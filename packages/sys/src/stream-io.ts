@@ -6,6 +6,7 @@ import { check, EAGAIN, EINTR } from "./system-error.ts";
 /** What the non-blocking calls here return instead of a count when they would have to wait. */
 export const WOULD_BLOCK = -1;
 
+const SIOCOUTQ = 0x5411;
 const SPLICE_F_NONBLOCK = 2;
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
@@ -79,4 +80,12 @@ export function inheritedSocketPair(): readonly [number, number] {
   const at = memory.zeroed(8);
   check(call(nr.socketpair, AF_UNIX, SOCK_SEQPACKET, 0, memory.address(at)), "socketpair");
   return [memory.view.getInt32(at, true), memory.view.getInt32(at + 4, true)];
+}
+
+/** Bytes (with the kernel's own per message) that the other end of a unix stream socket has not read yet; 0 if that is not known. */
+export function unreadByPeer(socket: number): number {
+  const { nr, call } = kernel();
+  const memory = scratch();
+  const at = memory.zeroed(4);
+  return call(nr.ioctl, socket, SIOCOUTQ, memory.address(at)) < 0 ? 0 : memory.view.getInt32(at, true);
 }

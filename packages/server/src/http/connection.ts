@@ -11,6 +11,8 @@ export interface ConnectionSocket extends WritableSocket {
   resume(): unknown;
   /** Closes both directions at once. */
   terminate(): unknown;
+  /** Of a unix socket. */
+  readonly fd?: number;
 }
 
 export interface IncomingRequest {
@@ -246,7 +248,8 @@ export class Connection {
       protocol === undefined ? {} : { Connection: "Upgrade", Upgrade: protocol };
     const input = this.#leaveHttp(exchange);
     await this.#writer.write(encodeHead(status, { ...reply.headers, ...connection }));
-    const stream: RawStream = { ...this.#bodyWriter(exchange, false), input };
+    const taken = () => this.#writer.taken(this.#socket.fd);
+    const stream: RawStream = { ...this.#bodyWriter(exchange, false), input, taken };
     await reply.run(stream);
   }
 
@@ -349,7 +352,8 @@ export class Connection {
 async function abandonReply(reply: Reply, signal: AbortSignal): Promise<void> {
   if (reply.kind === "bytes") return;
   const refuse = () => Promise.reject(departed());
-  await reply.run({ signal, write: refuse, input: (async function* () {})() }).catch(() => {});
+  const taken = async () => {};
+  await reply.run({ signal, write: refuse, taken, input: (async function* () {})() }).catch(() => {});
 }
 
 function statusLine(status: number): string {

@@ -30,6 +30,8 @@ export interface BodyWriter {
 export interface RawStream extends BodyWriter {
   /** What the client sends, until it closes its write side. */
   readonly input: AsyncIterable<Uint8Array>;
+  /** Resolves when the client's program has read what was written, or does not for a while. Not known over TCP and TLS. */
+  taken(): Promise<void>;
 }
 
 export function json(status: number, value: unknown, headers: Headers = {}): Reply {

@@ -1,4 +1,5 @@
 import { SlipwayError } from "@slipway/base";
+import { unreadByPeer } from "@slipway/sys";
 
 /** The part of a Bun socket that is written to. */
 export interface WritableSocket {
@@ -9,6 +10,9 @@ export interface WritableSocket {
 
 /** Above this many unsent bytes a writer waits. */
 const HIGH_WATER = 64 * 1024;
+
+/** Milliseconds that a peer gets to read what it was sent. */
+const PATIENCE = 100;
 
 /** Ordered writing with back-pressure over a socket that takes only what fits. */
 export class SocketWriter {
@@ -42,6 +46,15 @@ export class SocketWriter {
     }
     if (this.#queued <= HIGH_WATER) return undefined;
     return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
+  }
+
+  /** Resolves when the peer has read everything from its end of the unix socket `fd`, is gone, or does not read for a while. */
+  async taken(fd: number | undefined): Promise<void> {
+    const deadline = performance.now() + PATIENCE;
+    while (!this.#closed && fd !== undefined && fd >= 0 && performance.now() < deadline) {
+      if (this.#queued === 0 && unreadByPeer(fd) === 0) return;
+      await Bun.sleep(1);
+    }
   }
 
   /** Closes the write side once everything is sent. */

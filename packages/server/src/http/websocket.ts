@@ -29,6 +29,7 @@ export function webSocket(
           closing = code;
         }),
         write: writer(raw, options.text),
+        taken: () => raw.taken(),
       };
       await run(stream);
       await raw.write(encodeClose(closing));

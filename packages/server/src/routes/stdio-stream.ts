@@ -49,6 +49,9 @@ export async function pumpStdio(stream: RawStream, session: StdioSession, option
       if (!options[name]) continue;
       await stream.write(options.multiplexed ? frame(name, data) : data);
     }
+    // The container's end is told when the session is let go. Clients that have that answer expect no more output, but might
+    // find both at once and read it first.
+    await stream.taken();
   } catch (error) {
     if (!isError(error, "cancelled")) throw error;
   } finally {
