@@ -49,7 +49,7 @@ export async function serveApi(options: ApiServerOptions): Promise<ApiServer> {
   };
   try {
     for (const address of options.addresses) {
-      listeners.push(await listen(address, new ApiHandler(router, options, address.kind === "tcp")));
+      listeners.push(await listen(address, new ApiHandler(router, options, doorOf(address))));
     }
   } catch (error) {
     await closeAll(0);
@@ -59,6 +59,11 @@ export async function serveApi(options: ApiServerOptions): Promise<ApiServer> {
     addresses: listeners.map((listener) => listener.address),
     close: async (timeout) => void (await closeAll(timeout)),
   };
+}
+
+function doorOf(address: ListenAddress): Door {
+  if (address.kind === "unix") return "socket";
+  return address.tls?.clientCa === undefined ? "loopback" : "certificates";
 }
 
 function createRouter(backends: Backends): Router {
@@ -86,14 +91,14 @@ function createRouter(backends: Backends): Router {
 class ApiHandler implements ConnectionHandler {
   readonly #router: Router;
   readonly #log: Logger;
-  readonly #onNetwork: boolean;
+  readonly #door: Door;
   #headers: Readonly<Record<string, string>>;
   #second = 0;
 
-  constructor(router: Router, options: ApiServerOptions, onNetwork: boolean) {
+  constructor(router: Router, options: ApiServerOptions, door: Door) {
     this.#router = router;
     this.#log = options.log;
-    this.#onNetwork = onNetwork;
+    this.#door = door;
     this.#headers = {
       "Api-Version": formatApiVersion(MAX_API_VERSION),
       "Docker-Experimental": "false",
@@ -116,7 +121,7 @@ class ApiHandler implements ConnectionHandler {
     const { method, target } = request.head;
     const began = performance.now();
     try {
-      if (this.#onNetwork) refuseBrowsers(request);
+      if (this.#door !== "socket") refuseBrowsers(request, this.#door);
       const reply = await this.#route(request);
       this.#log.debug("request", { method, path: target, ms: Math.round((performance.now() - began) * 10) / 10 });
       return reply;
@@ -158,17 +163,20 @@ class ApiHandler implements ConnectionHandler {
   }
 }
 
+/** How a listener knows whom it serves: by the permissions of its file, by the machine, or by their certificates. */
+type Door = "socket" | "loopback" | "certificates";
+
 /**
  * A page in a browser on this machine can send requests to loopback addresses: by name, after its name was bound to
- * 127.0.0.1, or across origins. No client of the API does either.
+ * 127.0.0.1, or across origins. No client of the API does either. An engine with a certificate has a name of its own.
  */
-function refuseBrowsers({ head }: IncomingRequest): void {
+function refuseBrowsers({ head }: IncomingRequest, door: Exclude<Door, "socket">): void {
   const host = head.headers
     .get("host")
     ?.replace(/:\d+$/, "")
     .replace(/^\[|\]$/g, "")
     .toLowerCase();
   const isLocal = host === undefined || host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
-  if (!isLocal) throw new SlipwayError("forbidden", "the Host header names another machine");
+  if (!isLocal && door === "loopback") throw new SlipwayError("forbidden", "the Host header names another machine");
   if (head.headers.has("origin")) throw new SlipwayError("forbidden", "requests from web pages are not answered");
 }

@@ -14,6 +14,8 @@ export interface ServerTls {
   readonly key: Uint8Array;
   /** With it only clients whose certificate this authority signed are served. */
   readonly clientCa?: Uint8Array;
+  /** Milliseconds that a peer has for the handshake; 10 seconds unless given. */
+  readonly handshakeTimeout?: number;
 }
 
 export interface Listener {
@@ -32,8 +34,13 @@ const GRACE = 100;
  */
 const SEND_BUFFER = 1024 * 1024;
 
+/** Who does not even say who he is must not hold a descriptor for long: anybody can connect. */
+const HANDSHAKE_TIMEOUT = 10_000;
+
 interface State {
   connection: Connection | undefined;
+  /** Until the handshake is done. */
+  impatience?: ReturnType<typeof setTimeout>;
 }
 
 function widen(socket: object): void {
@@ -57,6 +64,7 @@ export async function listen(address: ListenAddress, handler: ConnectionHandler)
   if (address.kind === "unix") await removeStaleSocket(address.path);
   const tls = address.kind === "tcp" ? address.tls : undefined;
   const begin = (socket: Socket<State>) => {
+    clearTimeout(socket.data.impatience);
     const connection = new Connection(socket, handler);
     socket.data = { connection };
     connections.add(connection);
@@ -66,7 +74,10 @@ export async function listen(address: ListenAddress, handler: ConnectionHandler)
     open(socket) {
       if (address.kind === "unix") widen(socket);
       if (tls === undefined) begin(socket);
-      else socket.data = { connection: undefined };
+      else {
+        const patience = tls.handshakeTimeout ?? HANDSHAKE_TIMEOUT;
+        socket.data = { connection: undefined, impatience: setTimeout(() => socket.terminate(), patience) };
+      }
     },
     // Until it is known who speaks, nothing is heard: whoever may ask is root here.
     handshake(socket, success, problem) {
@@ -78,7 +89,8 @@ export async function listen(address: ListenAddress, handler: ConnectionHandler)
     drain: (socket) => socket.data.connection?.onDrain(),
     error: () => {},
     close(socket) {
-      const { connection } = socket.data;
+      const { connection, impatience } = socket.data;
+      clearTimeout(impatience);
       if (connection === undefined) return;
       connections.delete(connection);
       connection.onClose();
