@@ -1,4 +1,4 @@
-import { closeSync } from "node:fs";
+import { closeSync, fchmodSync, fchownSync } from "node:fs";
 import {
   chmodAt,
   chownAt,
@@ -7,6 +7,7 @@ import {
   mkdirInRoot,
   O,
   openAt,
+  openInRoot,
   openPath,
   symlinkAt,
   unlinkAt,
@@ -57,13 +58,16 @@ export class TreeWriter {
   }
 
   finish(): void {
-    for (const { path, mtime, ...owned } of this.#directories.toReversed()) {
-      const slash = path.lastIndexOf("/");
-      const parent = mkdirInRoot(this.#root, slash < 0 ? "" : path.slice(0, slash));
-      const name = path.slice(slash + 1);
-      this.#own(parent, name, owned);
-      utimesAt(parent, name, mtime, mtime);
-      closeFd(parent);
+    for (const { path, uid, gid, mode, mtime } of this.#directories.toReversed()) {
+      // The directory itself, as the kernel finds it inside the root: by its name a link would lead anywhere.
+      const fd = openInRoot(this.#root, path, O.PATH | O.DIRECTORY);
+      try {
+        if (this.#keepOwners) chownAt(fd, ".", uid, gid);
+        chmodAt(fd, ".", mode & 0o7777);
+        utimesAt(fd, ".", mtime, mtime);
+      } finally {
+        closeFd(fd);
+      }
     }
   }
 
@@ -82,10 +86,12 @@ export class TreeWriter {
         const fd = openAt(parent, name, O.WRONLY | O.CREAT | O.EXCL, 0o600);
         try {
           await writeBehind(fd, content);
+          // Owner first: chown(2) takes setuid bits away.
+          if (this.#keepOwners) fchownSync(fd, header.uid, header.gid);
+          fchmodSync(fd, header.mode & 0o7777);
         } finally {
           closeSync(fd);
         }
-        this.#own(parent, name, header);
         break;
       }
       case "symlink":
@@ -101,12 +107,6 @@ export class TreeWriter {
         return;
     }
     utimesAt(parent, name, header.mtime, header.mtime);
-  }
-
-  /** Owner first: chown(2) takes setuid bits away. */
-  #own(parent: number, name: string, { uid, gid, mode }: Pick<TarHeader, "uid" | "gid" | "mode">): void {
-    if (this.#keepOwners) chownAt(parent, name, uid, gid);
-    chmodAt(parent, name, mode & 0o7777);
   }
 
   #link(parent: number, name: string, target: string): void {
