@@ -168,6 +168,8 @@ export class ExecService {
       signal.removeEventListener("abort", kill);
       this.#ends.delete(id);
       this.#execs.delete(id);
+      // Of one that could not be started: nothing else tells of its end.
+      entry.execIds.delete(id);
     }
   }
 
