@@ -127,7 +127,9 @@ test("prune shows its plan before it asks, --dry-run shows it alone; both remove
   );
   expect(asked.stdout).toEndWith("Are you sure you want to continue? [y/N] ");
   // The volume is free only because the container goes first.
-  expect(await engine.ok("system", "prune", "--volumes", "--dry-run")).toMatch(/\nvolume +[0-9a-f]{64} .*5kB\n/);
+  expect(await engine.ok("system", "prune", "--volumes", "--dry-run")).toMatch(
+    /\nvolume +[0-9a-f]{64} .*5kB +to the trash\n/,
+  );
   expect(await engine.ok("volume", "prune", "--dry-run")).toMatch(/^Nothing would be removed\.\n/);
   expect(await engine.ok("ps", "-aq", "-f", "name=planned")).not.toBe("");
   await engine.ok("rm", "-fv", "planned");
@@ -149,7 +151,7 @@ test("system prune frees what its plan said, the build cache of images that go f
   const plan = await planned.ok("system", "prune", "--dry-run");
   expect(plan).toMatch(/\nimage +[0-9a-f]{12} +<none>/);
   expect(plan).toMatch(/\nbuild cache /);
-  const said = /Space to be reclaimed: (\S+)$/.exec(plan)?.[1];
+  const said = /^Space to be reclaimed: (\S+)$/m.exec(plan)?.[1];
   const freed = /Total reclaimed space: (\S+)$/.exec(await planned.ok("system", "prune", "-f"))?.[1];
   expect(freed).toBe(said ?? "");
   expect(await planned.ok("system", "prune", "--dry-run")).toBe("Nothing would be removed.\nSpace to be reclaimed: 0B");
