@@ -63,7 +63,7 @@ export function errorCode(error: unknown): ErrorCode {
     if (error.name === "AbortError") return "cancelled";
     if (error.name === "TimeoutError") return "deadline";
     const errno = (error as NodeJS.ErrnoException).code;
-    if (errno === "ENOSPC" || errno === "EDQUOT") return "exhausted";
+    if (errno === "ENOSPC" || errno === "EDQUOT" || errno === "SQLITE_FULL") return "exhausted";
   }
   return "internal";
 }

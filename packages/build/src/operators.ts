@@ -226,7 +226,7 @@ function described(cause: unknown): unknown {
   if (errorCode(cause) !== "exhausted") return new SlipwayError("internal", errorMessage(cause), { cause });
   return new SlipwayError("exhausted", "no space is left where the engine keeps its data", {
     cause,
-    hint: "Make room: slipway builder prune, slipway system prune, or another --data-root.",
+    hint: "Make room: slipway system trash empty, slipway system prune --no-trash, or another --data-root.",
   });
 }
 

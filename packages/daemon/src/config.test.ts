@@ -54,6 +54,16 @@ test("logs without a bound, as Docker keeps them, are one option away", () => {
   expect(config.log.maxSize).toBe(Number.MAX_SAFE_INTEGER);
 });
 
+test("the trash has a size and a time, 0 turns it off, and what is neither is refused", () => {
+  const trashOf = (size: string, time: string) =>
+    resolveConfig({ configFile: configFile({ "trash-size": size, "trash-time": time }) }).trash;
+  expect(trashOf("5gb", "36h")).toEqual({ maxBytes: 5 * 1024 ** 3, keepMs: 36 * 3600_000 });
+  expect(trashOf("0", "0")).toEqual({ maxBytes: 0, keepMs: 0 });
+  expect(resolveConfig({ configFile: configFile({}) }).trash).toEqual({});
+  expect(() => trashOf("much", "1h")).toThrow("invalid size: 'much'");
+  expect(() => trashOf("1g", "-1h")).toThrow("invalid trash-time: -1h");
+});
+
 test("a setting in both places is refused, as dockerd does", () => {
   const file = configFile({ "data-root": "/a" });
   expect(() => resolveConfig({ configFile: file, dataRoot: "/b" })).toThrow(

@@ -23,6 +23,15 @@ export function statusOf(error: unknown): number {
   return STATUS[errorCode(error)];
 }
 
+const MAKE_ROOM =
+  "No space is left where the engine keeps its data: slipway system trash empty, or slipway system prune --no-trash";
+
+/** Whether the disk was full, also below what tells of it. */
+function isDiskFull(error: unknown): boolean {
+  if (error instanceof SlipwayError) return error.cause !== undefined && isDiskFull(error.cause);
+  return errorCode(error) === "exhausted";
+}
+
 /**
  * `{"message"}` as every Docker client reads it, and what our own CLI shows besides: the code, the hint and the facts. Who
  * has mistyped a name is told the nearest one by every client: there the hint is the message's second line, too.
@@ -32,9 +41,10 @@ export function errorReply(error: unknown): Reply {
 }
 
 export function errorDocument(error: unknown): Record<string, unknown> {
-  if (!(error instanceof SlipwayError)) return { message: errorMessage(error) };
+  const room = isDiskFull(error) ? { hint: MAKE_ROOM } : {};
+  if (!(error instanceof SlipwayError)) return { message: errorMessage(error), ...room };
   const message = error.details.nearest === undefined ? error.message : describeError(error);
-  const document: Record<string, unknown> = { message };
+  const document: Record<string, unknown> = { message, ...room };
   document.code = error.code;
   if (error.hint !== undefined) document.hint = error.hint;
   if (Object.keys(error.details).length > 0) document.details = error.details;

@@ -5,6 +5,7 @@ import { type Finding, fail, ok, warn } from "./finding.ts";
 
 const LOW_SPACE = 5 * 1024 ** 3;
 const LOW_FILES = 100_000;
+const ROOM = "slipway system trash empty, slipway system prune --no-trash, or move --data-root";
 
 /** The data root: space, files, and whether it can carry the upper directory of an overlay. */
 export async function checkDisk(dataRoot: string, isRoot: boolean): Promise<Finding[]> {
@@ -13,13 +14,11 @@ export async function checkDisk(dataRoot: string, isRoot: boolean): Promise<Find
   const free = bavail * bsize;
   const space =
     free < LOW_SPACE
-      ? warn("disk", `only ${humanSize(free)} are free below ${folder}`, "slipway system prune, or move --data-root")
+      ? warn("disk", `only ${humanSize(free)} are free below ${folder}`, ROOM)
       : ok("disk", `${humanSize(free)} are free below ${folder}`);
   // Some file systems make inodes as they are needed, and tell of none.
   const inodes =
-    files > 0 && ffree < LOW_FILES
-      ? [warn("inodes", `only ${ffree} files can be made below ${folder}`, "slipway system prune, or move --data-root")]
-      : [];
+    files > 0 && ffree < LOW_FILES ? [warn("inodes", `only ${ffree} files can be made below ${folder}`, ROOM)] : [];
   return [space, ...inodes, ...(isRoot ? [await tryOverlay(folder)] : [])];
 }
 

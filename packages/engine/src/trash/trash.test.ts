@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { familiarReference } from "@slipway/oci";
 import { checkInvariants } from "@slipway/store";
+import { mountTmpfs, unmountBelow } from "@slipway/sys";
 import { BASE_IMAGE, baseImageArchive, baseRootTar } from "@slipway/testkit";
 import type { PruneStep } from "../prune/prune-plan.ts";
 import { containerOf, type Fixture, idleSupervisor, openFixture, streamOf } from "../testing/engine-fixture.ts";
@@ -213,6 +215,34 @@ describe("the bounds of the trash", () => {
     expect(trash.contents()).toEqual({ items: [], bytes: 0, maxBytes: 0 });
   });
 });
+
+test("the trash goes by itself when the disk runs low", async () => {
+  const root = mkdtempSync(join(tmpdir(), "slipway-small-"));
+  const execRoot = mkdtempSync(join(tmpdir(), "slipway-exec-"));
+  mountTmpfs(root, { size: 100_000_000 });
+  const free = () => {
+    const { bavail, bsize } = statfsSync(root);
+    return bavail * bsize;
+  };
+  try {
+    const small = await openFixture({ supervisor: idleSupervisor, root, execRoot });
+    const { volumes, prunes, trash } = small.engine;
+    const { mountpoint } = await volumes.create({ name: "data", labels: {}, options: {} });
+    writeFileSync(join(mountpoint, "file"), new Uint8Array(4e6));
+    await prunes.run([VOLUMES], { trash: true });
+    expect(trash.contents().items).toHaveLength(1);
+    writeFileSync(join(root, "ballast"), new Uint8Array(free() - 1e6));
+    while (trash.contents().items.length > 0 || free() < 4e6) await Bun.sleep(20);
+    // What is pruned while there is no space is not kept, and the plan says so.
+    await volumes.create({ name: "late", labels: {}, options: {} });
+    writeFileSync(join(root, "more"), new Uint8Array(free() - 1e6));
+    expect((await prunes.plan([VOLUMES], { trash: true })).items.map((item) => item.trash)).toEqual([undefined]);
+    await small.close();
+  } finally {
+    unmountBelow(root);
+    for (const directory of [root, execRoot]) rmSync(directory, { recursive: true });
+  }
+}, 30_000);
 
 test("the plan tells the last use: of a volume its last mount, of an image its last container, though both are gone", async () => {
   const { prunes, containers, events } = fixture.engine;

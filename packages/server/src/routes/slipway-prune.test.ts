@@ -36,6 +36,48 @@ test("a plan is asked for in steps and told with sizes, last use and what all of
   });
 });
 
+test("a prune answers as Docker's calls do, one report a step, and tells what the trash keeps", async () => {
+  let seen: unknown;
+  const backends = fakeBackends({
+    prunes: {
+      async run(steps, options) {
+        seen = [steps, options];
+        return {
+          reports: [
+            { kind: "volume", removed: [], freedBytes: 0 },
+            { kind: "image", removed: [{ untagged: "a:1" }, { deleted: "sha256:1" }], freedBytes: 3 },
+          ],
+          items: [{ kind: "image", id: "sha256:1", name: "a:1", detail: "", bytes: 9, lastUsed: 0, trash: true }],
+          freedBytes: 3,
+          trash: { prune: "p1", bytes: 9, until: 0 },
+        };
+      },
+    },
+  });
+  await withServer(backends, async ({ request }) => {
+    const body = JSON.stringify({ Steps: [{ Kind: "volume" }, { Kind: "image" }], Trash: true });
+    const response = await request("/slipway/prune", { method: "POST", body });
+    const epoch = "1970-01-01T00:00:00Z";
+    expect(await response.json()).toEqual({
+      Items: [{ Kind: "image", Id: "sha256:1", Name: "a:1", Detail: "", Size: 9, LastUsed: epoch, Trash: true }],
+      Reports: [
+        { Kind: "volume", VolumesDeleted: null, SpaceReclaimed: 0 },
+        { Kind: "image", ImagesDeleted: [{ Untagged: "a:1" }, { Deleted: "sha256:1" }], SpaceReclaimed: 3 },
+      ],
+      SpaceReclaimed: 3,
+      Trash: { Id: "p1", Size: 9, Until: epoch },
+    });
+    const filters = {};
+    expect(seen).toEqual([
+      [
+        { kind: "volume", filters },
+        { kind: "image", filters },
+      ],
+      { trash: true },
+    ]);
+  });
+});
+
 test("what is no step is refused", async () => {
   await withServer(fakeBackends(), async ({ request }) => {
     for (const steps of [[{ Kind: "swarm" }], [{}], [{ Kind: "image", Filters: { dangling: "true" } }], 7]) {

@@ -1,5 +1,7 @@
 import { humanSize } from "@slipway/base";
 import type { DiskUsage } from "../../client/documents.ts";
+import type { EngineClient } from "../../client/engine-client.ts";
+import { ApiError } from "../../errors.ts";
 import { command, NO_ARGUMENTS } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
 import { CACHE_FIELDS, type CacheRow, sortCache } from "../../output/cache-listing.ts";
@@ -40,7 +42,7 @@ export const df = command({
     if (!flags.verbose) {
       stdout.write(await renderListing(SUMMARY, usageRows(usage), { format: flags.format, quiet: false }));
     } else if (flags.format === "" || flags.format === "table") {
-      stdout.write(await verboseTables(usage));
+      stdout.write(`${await verboseTables(usage)}${await trashLine(client)}`);
     } else {
       const document = verboseDocument(usage);
       const isJson = flags.format === "json";
@@ -49,6 +51,15 @@ export const df = command({
     return 0;
   },
 });
+
+/** What prunes keep, if it is anything; of an engine without a trash nothing. */
+async function trashLine(client: EngineClient): Promise<string> {
+  const answer = await client.json<{ readonly Size: number }>("GET", "/slipway/trash").catch((error: unknown) => {
+    if (error instanceof ApiError) return { Size: 0 };
+    throw error;
+  });
+  return answer.Size === 0 ? "" : `\nTrash usage: ${humanSize(answer.Size, 4)} (slipway system trash ls)\n`;
+}
 
 const IMAGE_TABLE = ["Repository", "Tag", "ID", "CreatedSince", "Size", "SharedSize", "UniqueSize", "Containers"];
 const CONTAINER_TABLE = ["ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names"];
