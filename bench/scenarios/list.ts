@@ -6,7 +6,7 @@ const IMAGE = "slipway/base";
 const LABEL = "bench=list";
 
 /** Makes containers until there are so many, running ones first. */
-async function fill(engine: Engine, running: number, total: number): Promise<void> {
+export async function fillContainers(engine: Engine, running: number, total: number): Promise<void> {
   const there = (await runCommand(engine.command("ps", "-aq"))).split("\n").filter(Boolean).length;
   const create = async (n: number): Promise<string> => {
     const config = {
@@ -35,7 +35,7 @@ const listing = (name: string, total: number, flags: readonly string[]): Scenari
   goal: 1 / 2,
   rounds: 15,
   async prepare(engine) {
-    await fill(engine, 3, total);
+    await fillContainers(engine, 3, total);
     return () => timeCommand(engine.command("ps", ...flags));
   },
 });

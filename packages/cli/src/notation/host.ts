@@ -1,5 +1,3 @@
-import { isIP } from "node:net";
-
 /** `host:ip` or `host=ip`, as the API takes it: `host:ip`. */
 export function extraHost(text: string): string {
   const match = /^([^=:]+)[=:](.+)$/.exec(text);
@@ -13,5 +11,13 @@ export function extraHost(text: string): string {
 
 /** Throws an `Error` for what is no address of either family. */
 export function checkAddress(text: string): void {
-  if (isIP(text.trim()) === 0) throw new Error(`IP address is not correctly formatted: ${text}`);
+  if (addressFamily(text.trim()) === 0) throw new Error(`IP address is not correctly formatted: ${text}`);
+}
+
+/** 4 or 6, or 0 for what is no address. `node:net` has such a function, and takes longer to load than `run --help` to answer. */
+export function addressFamily(text: string): 0 | 4 | 6 {
+  if (/^(\d{1,3}\.){3}\d{1,3}$/.test(text)) {
+    return text.split(".").every((part) => Number(part) <= 255 && !/^0\d/.test(part)) ? 4 : 0;
+  }
+  return /^[0-9a-fA-F:.]+$/.test(text) && text.includes(":") && URL.canParse(`http://[${text}]/`) ? 6 : 0;
 }

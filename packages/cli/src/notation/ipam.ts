@@ -1,4 +1,4 @@
-import { isIP } from "node:net";
+import { addressFamily } from "./host.ts";
 
 export interface IpamFlags {
   readonly subnet: readonly string[];
@@ -69,14 +69,14 @@ export function ipamConfig(flags: IpamFlags): Pool[] {
 
 /** A single address as a block of its own. */
 function addressOf(text: string): Block {
-  const family = isIP(text);
+  const family = addressFamily(text);
   if (family === 0) throw new Error(`invalid IP address: ${text}`);
   return { family, base: numberOf(text), bits: family === 4 ? 32 : 128 };
 }
 
 function blockOf(text: string): Block {
   const [address = "", length = ""] = text.split("/");
-  const family = isIP(address);
+  const family = addressFamily(address);
   const width = family === 4 ? 32 : 128;
   if (family === 0 || !/^\d{1,3}$/.test(length) || Number(length) > width) {
     throw new Error(`invalid CIDR address: ${text}`);
@@ -91,7 +91,7 @@ function contains(outer: Block, inner: Block): boolean {
 }
 
 function numberOf(address: string): bigint {
-  if (isIP(address) === 4) return address.split(".").reduce((value, part) => (value << 8n) | BigInt(part), 0n);
+  if (addressFamily(address) === 4) return address.split(".").reduce((value, part) => (value << 8n) | BigInt(part), 0n);
   // The URL parser writes an address as eight groups or with one gap, its IPv4 part as groups too.
   const text = new URL(`http://[${address}]/`).hostname.slice(1, -1);
   const [head = "", tail] = text.split("::");

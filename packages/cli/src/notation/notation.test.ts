@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
+import { isIP } from "node:net";
 import { DetachScanner, parseDetachKeys } from "../streams/detach-keys.ts";
 import { parseDevice, parseGpus, parseRestart, parseThrottle, parseUlimit } from "./device.ts";
+import { addressFamily } from "./host.ts";
 import { parseMount, parseVolumes } from "./mount.ts";
 import { parseExposed, parsePublished } from "./port.ts";
 import { timestamp } from "./timestamp.ts";
@@ -117,4 +119,36 @@ test("the detach keys are found across chunks, and what only began like them is 
   expect(push(16)).toEqual([[], false]);
   expect(push(16)).toEqual([[16], false]);
   expect(push(17)).toEqual([[], true]);
+});
+
+test("addresses are those that the system's library knows", () => {
+  const texts = [
+    "1.2.3.4",
+    "0.0.0.0",
+    "255.255.255.255",
+    "256.1.1.1",
+    "1.2.3",
+    "01.2.3.4",
+    "1.2.3.4.5",
+    "",
+    "a",
+    "::",
+    "::1",
+    "1::2::3",
+  ];
+  for (const text of [
+    ...texts,
+    "fe80::1",
+    "1:2:3:4:5:6:7:8",
+    "1:2:3:4:5:6:7:8:9",
+    "::ffff:1.2.3.4",
+    "::1.2.3",
+    ":::",
+    "12345::",
+    "g::",
+    "[::1]",
+    ":1",
+  ]) {
+    expect(addressFamily(text), text).toBe(isIP(text) as 0 | 4 | 6);
+  }
 });
