@@ -62,8 +62,6 @@ interface MochaReport {
 /** Runs the suite against a socket, its report in `directory`. */
 export async function runDockerode(checkout: string, socket: string, directory: string): Promise<SuiteResult> {
   const report = join(directory, "dockerode.json");
-  // Again, because the suite takes the answer of a wait for the end of the output on another connection: on a busy machine
-  // its one thread finds both at once and may read the answer first.
   const mocha = ["node_modules/.bin/mocha", "--exit", "--timeout", "30000"];
   const output = await run([...mocha, "--reporter", "json", "--reporter-option", `output=${report}`], {
     cwd: checkout,

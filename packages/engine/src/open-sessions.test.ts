@@ -20,7 +20,7 @@ async function resolvesNow(promise: Promise<void>): Promise<boolean> {
   return resolved;
 }
 
-test("an end waits for those who are attached to take the last word", async () => {
+test("an end waits for those who are attached to take the last word and let go", async () => {
   const sessions = new OpenSessions();
   const watched = sessions.watch("a", session(words("one", "two")));
   const reader = watched.output[Symbol.asyncIterator]();
@@ -29,6 +29,9 @@ test("an end waits for those who are attached to take the last word", async () =
   await reader.next();
   expect(await resolvesNow(drained)).toBe(false);
   expect((await reader.next()).done).toBe(true);
+  // It is written, but not yet read by the client.
+  expect(await resolvesNow(drained)).toBe(false);
+  watched.detach();
   expect(await resolvesNow(drained)).toBe(true);
 });
 
