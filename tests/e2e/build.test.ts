@@ -251,3 +251,21 @@ async function until(condition: () => boolean): Promise<void> {
     await Bun.sleep(20);
   }
 }
+
+test("steps are on a network of the user's own when they are told to, and find its containers by name", async () => {
+  await engine.ok("network", "create", "steps");
+  await engine.ok("run", "-d", "--name", "neighbour", "--network", "steps", BASE, "sleep", "100");
+  const context = engine.context({ Dockerfile: `FROM ${BASE}\nRUN ping -c 1 neighbour && grep 127.0.0.11 /etc/resolv.conf\n` });
+  expect((await engine.slipway(["build", "-q", "--network", "steps", context])).code).toBe(0);
+  const missing = await engine.slipway(["build", "-q", "--network", "step", context]);
+  expect(missing.code).toBe(1);
+  expect(missing.stderr).toContain("network step not found");
+  await engine.ok("rm", "-f", "neighbour");
+  await engine.ok("network", "rm", "steps");
+}, 30_000);
+
+test("--ulimit holds for the processes of steps", async () => {
+  const context = engine.context({ Dockerfile: `FROM ${BASE}\nRUN test "$(ulimit -n)" = 99\n` });
+  expect((await engine.slipway(["build", "-q", "--ulimit", "nofile=99:100", context])).code).toBe(0);
+  expect((await engine.slipway(["build", "-q", "--ulimit", "nofile", context])).code).toBe(1);
+}, 30_000);

@@ -20,6 +20,17 @@ export type BuildOutput =
   | { readonly type: "local" | "tar" }
   | { readonly type: "oci" | "docker" };
 
+/** Where steps are: on the default network, on none, on the host's, or on one of the user's own by name or ID. */
+export type StepNetworkMode = "default" | "none" | "host" | `network:${string}`;
+
+/** A limit of each process of a step, as `ulimit` sets it; -1 is none. */
+export interface StepUlimit {
+  /** `nofile`, `core`, ... */
+  readonly name: string;
+  readonly soft: number;
+  readonly hard: number;
+}
+
 export interface BuildRequest {
   readonly context: BuildContext;
   /** A path inside the context, or the text itself. `ignorePath` is where the ignore file was looked for. */
@@ -35,10 +46,11 @@ export interface BuildRequest {
   readonly secrets: ReadonlyMap<string, Uint8Array>;
   /** Agent sockets by ID. */
   readonly ssh: ReadonlyMap<string, string>;
-  readonly network: "default" | "none" | "host";
+  readonly network: StepNetworkMode;
   readonly extraHosts: readonly string[];
   /** Bytes. */
   readonly shmSize: number;
+  readonly ulimits: readonly StepUlimit[];
   readonly output: BuildOutput;
   /** Who the build is to registries, by their names (`docker.io`, `localhost:5000`). */
   readonly registryLogins?: RegistryLogins;

@@ -1,5 +1,5 @@
 import { type ChainId, type Digest, digestOf, type ImageId } from "@slipway/oci";
-import type { SourceRange } from "./faces.ts";
+import type { SourceRange, StepNetworkMode, StepUlimit } from "./faces.ts";
 import type { CopyAction } from "./ops/copy-action.ts";
 
 /**
@@ -66,10 +66,12 @@ export interface ExecOperation {
   readonly buildArgs: readonly string[];
   readonly cwd: string;
   readonly user: string;
-  readonly network: "default" | "none" | "host";
+  readonly network: StepNetworkMode;
   readonly security: "sandbox" | "insecure";
   readonly extraHosts: readonly string[];
   readonly shmSize: number;
+  /** Absent without any. */
+  readonly ulimits?: readonly StepUlimit[];
   readonly mounts: readonly ExecMount[];
   /** A script from a heredoc that is executed itself. */
   readonly script?: { readonly name: string; readonly content: string };

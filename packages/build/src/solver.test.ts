@@ -31,6 +31,7 @@ const request = (text: string) => ({
   network: "none" as const,
   extraHosts: [],
   shmSize: 1024 * 1024,
+  ulimits: [],
   output: { type: "image" as const },
 });
 

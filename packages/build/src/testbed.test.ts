@@ -192,6 +192,7 @@ function requestOf(path: string, dockerfile: string, more: Partial<BuildRequest>
     network: "none",
     extraHosts: [],
     shmSize: 64 * 1024 * 1024,
+    ulimits: [],
     output: { type: "image" },
     ...more,
   };

@@ -2,6 +2,7 @@ import { lstatSync } from "node:fs";
 import { type JsonReader, SlipwayError } from "@slipway/base";
 import { parsePlatform } from "@slipway/oci";
 import type { BuildEvent, BuildRequest } from "./backend.ts";
+import { readNetworkMode, readUlimit } from "./routes/build-request.ts";
 
 /**
  * `POST /slipway/build`: a build request as JSON. Maps are objects, bytes are base64, a platform is `os/architecture`.
@@ -27,9 +28,10 @@ export function readWireBuildRequest(reader: JsonReader): BuildRequest {
       Object.entries(reader.field("secrets").stringMap()).map(([id, text]) => [id, Buffer.from(text, "base64")]),
     ),
     ssh: new Map(Object.entries(reader.field("ssh").stringMap())),
-    network: readNetwork(reader.field("network").optionalString()),
+    network: readNetworkMode(reader.field("network").optionalString()),
     extraHosts: reader.field("extraHosts").strings(),
     shmSize: reader.field("shmSize").optional()?.natural() ?? 64 * 1024 * 1024,
+    ulimits: reader.field("ulimits").optional()?.array().map(readUlimit) ?? [],
     output: readOutput(reader.field("output")),
   };
 }
@@ -82,12 +84,6 @@ function readPlatform(reader: JsonReader): NonNullable<BuildRequest["platform"]>
     reader.field("variant").optionalString(),
   ];
   return parsePlatform(parts.filter(Boolean).join("/"));
-}
-
-function readNetwork(mode: string | undefined): BuildRequest["network"] {
-  if (mode === undefined || mode === "default") return "default";
-  if (mode === "none" || mode === "host") return mode;
-  throw new SlipwayError("invalid", `network mode '${mode.slice(0, 100)}' is not default, none or host`);
 }
 
 function readOutput(reader: JsonReader): BuildRequest["output"] {

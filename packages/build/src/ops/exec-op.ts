@@ -256,7 +256,7 @@ function specOf({ session, operation }: ExecStep, { id, writable, network, mount
     noNewPrivileges: false,
     seccomp: "default",
     sysctls: {},
-    rlimits: [],
+    rlimits: operation.ulimits ?? [],
     resources: {},
     namespaces: { network: network.namespace, ipc: "private", pid: "private", uts: "private", cgroup: "private" },
     shmSize: operation.shmSize,

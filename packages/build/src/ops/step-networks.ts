@@ -1,6 +1,7 @@
 import { randomId } from "@slipway/base";
 import { hostResolver, hostsFile, type Networks, resolvConf, type Sandbox } from "@slipway/network";
 import type { Namespace } from "@slipway/runtime";
+import type { StepNetworkMode } from "../faces.ts";
 
 export interface StepNetwork {
   readonly namespace: Namespace;
@@ -11,7 +12,7 @@ export interface StepNetwork {
 }
 
 export interface StepNetworkRequest {
-  readonly mode: "default" | "none" | "host";
+  readonly mode: StepNetworkMode;
   readonly hostname: string;
   readonly extraHosts: readonly string[];
 }
@@ -58,15 +59,12 @@ export class StepNetworks {
         release() {},
       };
     }
+    if (mode !== "default" && mode !== "none") {
+      const { id, sandbox } = await make(networks, mode, signal);
+      return insideOf(sandbox, request, () => void networks.release(id).catch(() => {}));
+    }
     const { id, sandbox } = this.#reuse(mode) ?? (await make(networks, mode, signal));
-    const [endpoint] = sandbox.endpoints;
-    const addresses = endpoint === undefined ? ["127.0.0.1"] : [endpoint.address];
-    return {
-      namespace: { path: sandbox.namespacePath },
-      hosts: hostsFile({ hostname, addresses, extraHosts, ...(endpoint && { gateway: endpoint.gateway }) }),
-      resolver: resolvConf({ mode: mode === "none" ? "none" : "bridge", host: hostResolver() }),
-      release: () => this.#giveBack(mode, id, sandbox),
-    };
+    return insideOf(sandbox, request, () => this.#giveBack(mode, id, sandbox));
   }
 
   async close(): Promise<void> {
@@ -96,15 +94,35 @@ export class StepNetworks {
   }
 }
 
+function insideOf(
+  sandbox: Sandbox,
+  { mode, hostname, extraHosts }: StepNetworkRequest,
+  release: () => void,
+): StepNetwork {
+  const [endpoint] = sandbox.endpoints;
+  const addresses = endpoint === undefined ? ["127.0.0.1"] : [endpoint.address];
+  const resolverMode = mode === "none" ? "none" : sandbox.nameserver === undefined ? "bridge" : "resolver";
+  return {
+    namespace: { path: sandbox.namespacePath },
+    hosts: hostsFile({ hostname, addresses, extraHosts, ...(endpoint && { gateway: endpoint.gateway }) }),
+    resolver: resolvConf({ mode: resolverMode, host: hostResolver() }),
+    release,
+  };
+}
+
 async function make(
   networks: Networks,
-  mode: "default" | "none",
+  mode: Exclude<StepNetworkMode, "host">,
   signal: AbortSignal,
 ): Promise<{ readonly id: string; readonly sandbox: Sandbox }> {
   const id = randomId();
   const sandbox =
     mode === "none"
       ? await networks.isolate(id)
-      : await networks.connect({ containerId: id, network: "bridge", ports: [] }, signal);
+      : await networks.connect({ containerId: id, network: networkName(mode), ports: [] }, signal);
   return { id, sandbox };
+}
+
+function networkName(mode: Exclude<StepNetworkMode, "host" | "none">): string {
+  return mode === "default" ? "bridge" : mode.slice("network:".length);
 }

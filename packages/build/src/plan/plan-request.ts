@@ -1,5 +1,6 @@
 import type { Dockerfile, Warning } from "@slipway/dockerfile";
 import type { ImageConfig, Platform } from "@slipway/oci";
+import type { StepNetworkMode, StepUlimit } from "../faces.ts";
 import type { Vertex } from "../graph.ts";
 import type { BaseImage } from "../sources/base-images.ts";
 import type { HistoryDraft } from "./stage-state.ts";
@@ -12,9 +13,10 @@ export interface PlanRequest {
   readonly labels: Readonly<Record<string, string>>;
   readonly platform?: Platform;
   readonly noCache: boolean;
-  readonly network: "default" | "none" | "host";
+  readonly network: StepNetworkMode;
   readonly extraHosts: readonly string[];
   readonly shmSize: number;
+  readonly ulimits: readonly StepUlimit[];
   /** Named contexts that are directories, images or repositories. */
   readonly namedContexts: ReadonlyMap<string, NamedContext>;
   /** An image that can be built from. Throws `not-found` with a hint. */

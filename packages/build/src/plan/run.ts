@@ -44,6 +44,7 @@ export function planRun(planner: Planner, state: StageState, instruction: RunIns
     security: instruction.security,
     extraHosts: planner.request.extraHosts,
     shmSize: planner.request.shmSize,
+    ...(planner.request.ulimits.length > 0 && { ulimits: planner.request.ulimits }),
     mounts,
     ...(script !== undefined && { script }),
     ...epochOf(planner),

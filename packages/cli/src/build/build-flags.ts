@@ -52,7 +52,7 @@ export const BUILD_FLAGS = {
   ssh: flag.list("An ssh agent for steps (default, or NAME=SOCKET)"),
   tag: flag.list("Name of the image (name:tag)", { short: "t", check: (text) => void parseReference(text) }),
   target: flag.string("Stage to build"),
-  ulimit: flag.list("Limit of the steps", { hidden: true }),
+  ulimit: flag.list("Limit of the steps' processes (nofile=1024:2048)", { type: "ulimit" }),
 } as const;
 
 /** Flags whose absence would make another result than was asked for: they are refused, not passed over. */
@@ -65,7 +65,6 @@ export const REFUSED: Readonly<Record<string, string>> = {
   sbom: "bills of materials are not built yet",
   "security-opt": "security options of steps are not built",
   squash: "squashing is not built",
-  ulimit: "limits of steps are not built yet",
 };
 
 /** Flags that have no effect, as in BuildKit: that is said, and the build goes on. */

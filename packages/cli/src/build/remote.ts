@@ -5,6 +5,7 @@ import { ExitError } from "../errors.ts";
 import type { FlagValues } from "../grammar/flag.ts";
 import { asStream } from "../input-file.ts";
 import type { Io } from "../io.ts";
+import { parseUlimit } from "../notation/device.ts";
 import { pairs } from "../notation/environment.ts";
 import { Meter } from "../output/meter.ts";
 import type { BUILD_FLAGS } from "./build-flags.ts";
@@ -69,6 +70,7 @@ export async function buildFromTar({
       networkmode: flags.network === "default" ? undefined : flags.network,
       extrahosts: flags["add-host"].join(",") || undefined,
       shmsize: flags["shm-size"] || undefined,
+      ulimits: flags.ulimit.length === 0 ? undefined : JSON.stringify(flags.ulimit.map(parseUlimit)),
       rm: 1,
     },
     headers: { "Content-Type": "application/x-tar", ...headers },

@@ -33,6 +33,7 @@ export function readBuildQuery(call: Call): BuildRequest {
     network: readNetworkMode(query.string("networkmode")),
     extraHosts: query.strings("extrahosts").flatMap((value) => value.split(",")),
     shmSize: readShmSize(query.integer("shmsize")),
+    ulimits: query.json("ulimits")?.array().map(readUlimit) ?? [],
     output: { type: "image" },
     registryLogins: registryLogins(call.header("x-registry-config")),
   };
@@ -62,20 +63,23 @@ function readBuildArgs(reader: JsonReader | undefined): Record<string, string> {
   return Object.fromEntries(given);
 }
 
-function readNetworkMode(mode: string | undefined): BuildRequest["network"] {
-  switch (mode) {
-    case undefined:
-    case "default":
-    case "bridge":
-      return "default";
-    case "none":
-    case "host":
-      return mode;
-    default:
-      throw new SlipwayError("invalid", `network mode '${mode.slice(0, 100)}' is not supported by builds`, {
-        hint: "Use default, none or host.",
-      });
-  }
+/** Of a step's limits, as Docker's clients send them. */
+export function readUlimit(reader: JsonReader): BuildRequest["ulimits"][number] {
+  const [name, soft, hard] = [
+    reader.field("Name").string(),
+    reader.field("Soft").number(),
+    reader.field("Hard").number(),
+  ];
+  return { name, soft, hard };
+}
+
+export function readNetworkMode(mode: string | undefined): BuildRequest["network"] {
+  if (mode === undefined || mode === "default" || mode === "bridge") return "default";
+  if (mode === "none" || mode === "host") return mode;
+  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(mode)) return `network:${mode}`;
+  throw new SlipwayError("invalid", `network mode '${mode.slice(0, 100)}' is not supported by builds`, {
+    hint: "Use default, none, host, or the name of a network.",
+  });
 }
 
 function readShmSize(size: number | undefined): number {

@@ -13,6 +13,7 @@ import { ApiError, ExitError } from "../../errors.ts";
 import { command, exactly } from "../../grammar/command.ts";
 import type { FlagValues } from "../../grammar/flag.ts";
 import type { Io } from "../../io.ts";
+import { parseUlimit } from "../../notation/device.ts";
 import { pairs, splitPair } from "../../notation/environment.ts";
 import { splitReference } from "../../output/text.ts";
 import type { Session } from "../../session.ts";
@@ -159,6 +160,7 @@ async function requestBody({ flags, output, sources, io, buildArgs }: BodyInput)
     network,
     extraHosts: flags["add-host"].map((text) => text.replace("=", ":")),
     ...(flags["shm-size"] > 0 ? { shmSize: flags["shm-size"] } : {}),
+    ulimits: invalid(() => flags.ulimit.map(parseUlimit)),
     output: { type: output.type },
   };
 }
