@@ -255,7 +255,9 @@ async function until(condition: () => boolean): Promise<void> {
 test("steps are on a network of the user's own when they are told to, and find its containers by name", async () => {
   await engine.ok("network", "create", "steps");
   await engine.ok("run", "-d", "--name", "neighbour", "--network", "steps", BASE, "sleep", "100");
-  const context = engine.context({ Dockerfile: `FROM ${BASE}\nRUN ping -c 1 neighbour && grep 127.0.0.11 /etc/resolv.conf\n` });
+  const context = engine.context({
+    Dockerfile: `FROM ${BASE}\nRUN ping -c 1 neighbour && grep 127.0.0.11 /etc/resolv.conf\n`,
+  });
   expect((await engine.slipway(["build", "-q", "--network", "steps", context])).code).toBe(0);
   const missing = await engine.slipway(["build", "-q", "--network", "step", context]);
   expect(missing.code).toBe(1);

@@ -205,7 +205,7 @@ test("the request names the context with its device and inode", async () => {
         "--platform",
         "linux/amd64",
       ],
-      ...["--add-host", "h=1.2.3.4", link],
+      ...["--add-host", "h=1.2.3.4", "--ulimit", "nofile=1:2", link],
     ],
     { lines: BUILD },
     { env: { HOME: "/home/me" } },
@@ -227,6 +227,7 @@ test("the request names the context with its device and inode", async () => {
     network: "none",
     extraHosts: ["h:1.2.3.4"],
     shmSize: 1024 * 1024,
+    ulimits: [{ Name: "nofile", Soft: 1, Hard: 2 }],
     output: { type: "image" },
   });
 });
