@@ -193,6 +193,11 @@ describe("a specification", () => {
     );
   });
 
+  test("names the cgroup where the supervisor looks for it, whatever the annotations are called", () => {
+    const spec = build({ annotations: { cgroupsPath: "/" } });
+    expect(encodeSpec(spec)).toContain(`"linux":{"cgroupsPath":"${spec.linux.cgroupsPath}"`);
+  });
+
   test("refuses devices that are none and mounts at relative places", () => {
     const device = { pathOnHost: "/etc/passwd", pathInContainer: "/dev/x", permissions: "rwm" };
     expect(() => build({ devices: [device] })).toThrow("not a device node");

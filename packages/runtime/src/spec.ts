@@ -33,8 +33,9 @@ export function buildSpec(input: SpecInput): RuntimeSpec {
     mounts: specMounts(withInit),
     annotations: input.annotations,
     linux: {
-      namespaces: specNamespaces(input),
+      // First: the supervisor looks for it here.
       cgroupsPath: cgroupsPath(input.id, input.cgroupParent),
+      namespaces: specNamespaces(input),
       resources: specResources(input.resources, rules),
       devices: nodes,
       sysctl: specSysctls(input),

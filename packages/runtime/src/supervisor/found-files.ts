@@ -9,12 +9,20 @@ import type { ProcessPaths } from "./supervisor-paths.ts";
 
 /**
  * The cgroup that a bundle asks for. A search instead of a parser: the document is mostly the seccomp profile, and this
- * process keeps small by not making thousands of objects for each start.
+ * process keeps small by not making thousands of objects for each start. Users name annotations as they like, but a key that
+ * holds an object is ours: all processes of the cgroup found here are killed at the container's end.
  */
 export function cgroupOf(bundle: string): Cgroup {
-  const path = /"cgroupsPath":\s*"([^"]+)"/.exec(readFileSync(`${bundle}/config.json`, "utf8"))?.[1];
-  if (path === undefined) throw new SlipwayError("invalid", `${bundle}/config.json names no cgroup`);
+  const text = readFileSync(`${bundle}/config.json`, "utf8");
+  const quoted = /"linux":\{"cgroupsPath":("(?:[^"\\]|\\.)*")/.exec(text)?.[1];
+  const path = quoted === undefined ? parsedCgroup(text) : (JSON.parse(quoted) as string);
+  if (typeof path !== "string") throw new SlipwayError("invalid", `${bundle}/config.json names no cgroup`);
   return new Cgroup(path);
+}
+
+/** Of a document that was written otherwise, by an older engine. */
+function parsedCgroup(text: string): unknown {
+  return (JSON.parse(text) as { linux?: { cgroupsPath?: unknown } }).linux?.cgroupsPath;
 }
 
 export function named(entry: { readonly label: string; readonly fds: readonly number[] }): StdioDescriptors {
