@@ -75,7 +75,7 @@ export class RegistryServer {
     };
     const auth = options.auth && (await openAuth(options.auth, storage, listen.tls !== undefined));
     const uploads = new Uploads(parts);
-    const cache = new PullThrough(storage, rules.upstreams, log);
+    const cache = new PullThrough(storage, rules.upstreams, { log, blobLimit: limits.blob });
     const handlers: Handlers = { parts, uploads, gate: auth?.gate ?? OPEN_GATE, cache };
     const collection = new CollectionTimer(storage, { rules: rules.retention, grace: limits.grace, log });
     const metrics = new Metrics([

@@ -34,7 +34,12 @@ export async function listRepositories(parts: RegistryParts, call: Call): Promis
   let after = last === undefined ? undefined : CATALOG + last.replaceAll("/", "!");
   let more = true;
   while (more && names.length < n) {
-    const page = await listPage(parts.storage.records, CATALOG, { n, ...(after !== undefined && { last: after }) });
+    // Not by the few that a client wants: it may not read the first thousands, and each page is a request to a bucket.
+    const size = Math.max(n, PAGE);
+    const page = await listPage(parts.storage.records, CATALOG, {
+      n: size,
+      ...(after !== undefined && { last: after }),
+    });
     for (const key of page.keys) {
       const name = nameIn(partAfter(key, CATALOG));
       if (names.length < n && call.access.allows(name, "pull")) names.push(name);

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkListenPolicy } from "../listen-policy.ts";
 import { TestRegistry } from "../testing/registry-fixture.ts";
+import { PasswordCheck } from "./credentials.ts";
 import { Tokens } from "./tokens.ts";
 import { parseGrant, Users } from "./users.ts";
 
@@ -150,4 +151,37 @@ test("without authentication it listens to this machine alone, unless it is aske
     expect(() => check(hostname, true)).not.toThrow();
     expect(() => check(hostname, false, true)).not.toThrow();
   }
+});
+
+test("replicas that start at the same moment accept each other's tokens soon", async () => {
+  await using registry = await TestRegistry.start({});
+  const { records } = registry.storage;
+  // Neither has found a key; the one that is slow writes its own over the other's.
+  const first = Promise.withResolvers<void>();
+  const slow = Object.create(records, {
+    get: { value: records.get.bind(records) },
+    commit: {
+      value: (change: Parameters<typeof records.commit>[0]) => first.promise.then(() => records.commit(change)),
+    },
+  }) as typeof records;
+  const late = Tokens.open(slow, "service", 1);
+  const early = await Tokens.open(records, "service", 20);
+  first.resolve();
+  const tokens = [early, await late] as const;
+  const accepts = (by: Tokens, of: Tokens) => by.read(of.issue("ann", [])) !== undefined;
+  while (!accepts(tokens[0], tokens[1])) await Bun.sleep(5);
+  expect(accepts(tokens[1], tokens[0])).toBe(true);
+});
+
+test("how fast a wrong login is answered does not tell whether its user is known", async () => {
+  const check = new PasswordCheck();
+  const known = await hash("right");
+  const time = async (work: () => Promise<unknown>) => {
+    const began = performance.now();
+    for (let round = 0; round < 5; round++) await work();
+    return performance.now() - began;
+  };
+  const wrong = await time(() => check.isRight("wrong", known, known));
+  // A hash of the usual cost takes sixty times as long as these.
+  expect(await time(() => check.isRight("wrong", undefined, known))).toBeLessThan(20 * wrong);
 });

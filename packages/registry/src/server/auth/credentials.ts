@@ -18,7 +18,7 @@ export function basicCredentials(header: string | null): Credentials | undefined
 /** How long a password that was right is not hashed again, in milliseconds: a push asks with each of its requests. */
 const REMEMBER_MS = 60_000;
 const REMEMBERED = 10_000;
-/** Of a text that nobody knows: who is unknown must not be told by how fast the answer is. */
+/** Of a text that nobody knows, as slow as hashes that we make. */
 const NOBODY = "$2b$10$ujQP1C5cMZPaTeW2V6QtTuROjei00RJ/nG.eGJEfLmMKmLlE3tJbm";
 
 /** Checks passwords against bcrypt hashes. Hashing is slow on purpose: few at once, and right ones are remembered. */
@@ -26,11 +26,15 @@ export class PasswordCheck {
   readonly #turns = new Semaphore(2);
   readonly #known = new Map<string, number>();
 
-  async isRight(password: string, hash: string | undefined): Promise<boolean> {
+  /**
+   * `decoy` is hashed against where there is no user: how fast the answer is must not tell who is known, so it is to be as
+   * slow as the hashes of others.
+   */
+  async isRight(password: string, hash: string | undefined, decoy: string = NOBODY): Promise<boolean> {
     const key = createHash("sha256").update(`${hash}\0${password}`).digest("hex");
     const until = this.#known.get(key);
     if (until !== undefined && until > Date.now()) return true;
-    const isRight = await this.#turns.with(() => verify(password, hash ?? NOBODY));
+    const isRight = await this.#turns.with(() => verify(password, hash ?? decoy));
     if (!isRight || hash === undefined) return false;
     if (this.#known.size >= REMEMBERED) this.#known.clear();
     this.#known.set(key, Date.now() + REMEMBER_MS);

@@ -29,29 +29,39 @@ const KEY = "keys/token";
 export const TOKEN_SECONDS = 300;
 const HEADER = encode({ alg: "EdDSA", typ: "JWT" });
 const MAX_TOKEN = 16_384;
+/** By then all that started together have written their keys, in milliseconds. */
+const SETTLE_MS = 5000;
 
 /** Signs and reads the registry's own tokens: JWT with Ed25519 (RFC 7519, RFC 8037). */
 export class Tokens {
-  readonly #private: KeyObject;
-  readonly #public: KeyObject;
   readonly #service: string;
+  #private: KeyObject;
+  #public: KeyObject;
 
   /** The key is in the storage, made by whoever starts first: all replicas accept each other's tokens. */
-  static async open(records: RecordStore, service: string): Promise<Tokens> {
-    if ((await records.get(KEY)) === undefined) {
-      const { privateKey } = generateKeyPairSync("ed25519");
-      const pem = privateKey.export({ type: "pkcs8", format: "pem" });
-      await records.commit({ steps: [[{ put: KEY, value: Buffer.from(pem) }]] });
-    }
-    // Read again: of two that started at once, the later key counts for both.
-    const pem = await records.get(KEY);
-    return new Tokens(Buffer.from(pem ?? []).toString(), service);
+  static async open(records: RecordStore, service: string, settle: number = SETTLE_MS): Promise<Tokens> {
+    const found = await records.get(KEY);
+    if (found !== undefined) return new Tokens(readKey(found), service);
+    const { privateKey } = generateKeyPairSync("ed25519");
+    const pem = privateKey.export({ type: "pkcs8", format: "pem" });
+    await records.commit({ steps: [[{ put: KEY, value: Buffer.from(pem) }]] });
+    const tokens = new Tokens(privateKey, service);
+    // Others may have started at the same moment: the key that was written last counts for all.
+    setTimeout(() => void tokens.#readAgain(records).catch(() => {}), settle).unref();
+    return tokens;
   }
 
-  private constructor(pem: string, service: string) {
-    this.#private = createPrivateKey(pem);
-    this.#public = createPublicKey(this.#private);
+  private constructor(key: KeyObject, service: string) {
+    this.#private = key;
+    this.#public = createPublicKey(key);
     this.#service = service;
+  }
+
+  async #readAgain(records: RecordStore): Promise<void> {
+    const found = await records.get(KEY);
+    if (found === undefined) return;
+    this.#private = readKey(found);
+    this.#public = createPublicKey(this.#private);
   }
 
   get service(): string {
@@ -89,6 +99,10 @@ export class Tokens {
       throw error;
     }
   }
+}
+
+function readKey(pem: Uint8Array): KeyObject {
+  return createPrivateKey(Buffer.from(pem).toString());
 }
 
 function readClaims(reader: JsonReader, service: string, now: number): Claims | undefined {

@@ -1,5 +1,6 @@
 import { errorMessage, isError, type JsonReader, type Logger, SingleFlight, SlipwayError } from "@slipway/base";
 import { type Digest, digestAlgorithm, digestHex, parseManifest } from "@slipway/oci";
+import { readDocument } from "../../client/body.ts";
 import { RegistryHost } from "../../client/host.ts";
 import { MANIFEST_TYPES, Repository } from "../../client/repository.ts";
 import { DEFAULT_SETTINGS, proxiesOf } from "../../client/settings.ts";
@@ -36,6 +37,8 @@ export interface Passage {
 const STALE = '299 - "the upstream registry does not answer: this may be out of date"';
 const QUICK_MS = 10_000;
 const BLOB_MS = 3_600_000;
+/** The largest list that an upstream may answer: it is held in memory. */
+const MOST_LIST_BYTES = 8 * 1024 * 1024;
 
 /** Fetches from upstream registries what is asked for and not here, and serves what is here when they fail or limit. */
 export class PullThrough {
@@ -45,11 +48,17 @@ export class PullThrough {
   readonly #flights = new SingleFlight<string>();
   readonly #checked = new Map<string, number>();
   readonly #log: Logger;
+  readonly #blobLimit: number;
 
-  constructor(storage: Storage, upstreams: readonly Upstream[], log: Logger) {
+  constructor(
+    storage: Storage,
+    upstreams: readonly Upstream[],
+    options: { readonly log: Logger; readonly blobLimit: number },
+  ) {
     this.#storage = storage;
     this.#upstreams = upstreams;
-    this.#log = log;
+    this.#log = options.log;
+    this.#blobLimit = options.blobLimit;
   }
 
   /** The upstream repository behind a name; undefined for one of our own. Throws NAME_UNKNOWN for a foreign `ns`. */
@@ -144,7 +153,7 @@ export class PullThrough {
     const id = newUploadId(local, algorithm);
     try {
       await contents.begin(id);
-      await contents.append(id, incoming.response.body, { algorithm });
+      await contents.append(id, incoming.response.body, { algorithm, limit: this.#blobLimit });
       const measured = await contents.measure(id, algorithm);
       if (measured.hash !== digestHex(digest)) {
         throw new SlipwayError("corrupt", `${upstream.url} sent other bytes than ${digest}`);
@@ -161,20 +170,22 @@ export class PullThrough {
   /** Asks the upstream for a list as it is; undefined when it does not answer. */
   async list({ upstream, remote }: Passage, path: string, signal: AbortSignal): Promise<Response | undefined> {
     try {
-      const incoming = await this.#host(upstream).send({
+      const host = this.#host(upstream);
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(QUICK_MS)]);
+      const incoming = await host.send({
         method: "GET",
         path: `/v2/${remote}/${path}`,
         scopes: [`repository:${remote}:pull`],
-        signal: AbortSignal.any([signal, AbortSignal.timeout(QUICK_MS)]),
+        signal: limit,
         headers: { Accept: MANIFEST_TYPES },
       });
-      const body = await incoming.response.arrayBuffer();
+      const body = await readDocument(incoming, MOST_LIST_BYTES, host.limits(limit));
       const headers = new Headers({
         "Content-Type": incoming.response.headers.get("content-type") ?? "application/json",
       });
       const filters = incoming.response.headers.get("oci-filters-applied");
       if (filters !== null) headers.set("OCI-Filters-Applied", filters);
-      return new Response(body, { headers });
+      return new Response(body as Uint8Array<ArrayBuffer>, { headers });
     } catch (error) {
       if (isError(error, "not-found")) return undefined;
       this.#log.warn("the upstream registry failed", { upstream: upstream.url, error: errorMessage(error) });
