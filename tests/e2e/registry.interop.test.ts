@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { CountingProxy } from "./counting-proxy.ts";
 import { DockerRegistry } from "./docker-registry.ts";
 import { BASE, Engine, run } from "./harness.ts";
 
@@ -131,4 +132,41 @@ describe("an engine beside Debian's docker-registry", () => {
     },
     TIMEOUT,
   );
+
+  for (const [what, lines] of [
+    ["one layer of 60 MB", ["RUN head -c 60000000 /dev/urandom > /large"]],
+    [
+      "ten layers of 4 MB",
+      Array.from({ length: 10 }, (_, index) => `RUN head -c 4000000 /dev/urandom > /part${index}`),
+    ],
+  ] as const) {
+    test(
+      `a daemon that is killed at 95 % of a pull of ${what} fetches less than 6 % again`,
+      async () => {
+        await using proxy = await CountingProxy.start(Number(registry.host.split(":")[1]));
+        const name = `localhost:${proxy.port}/killed/${lines.length}:v1`;
+        const context = engine.context({ Dockerfile: `FROM ${BASE}\n${lines.join("\n")}\n` });
+        await engine.ok("build", "-q", "--push", "-t", name, context);
+        const forget = async () => {
+          await engine.ok("rmi", name);
+          await engine.ok("builder", "prune", "-af");
+        };
+        await forget();
+        proxy.count();
+        await engine.ok("pull", "-q", name);
+        const whole = proxy.passed;
+        await forget();
+        const killed = proxy.count(whole * 0.95).then(() => process.kill(engine.daemonPid, "SIGKILL"));
+        const pulling = engine.slipway(["pull", name]);
+        await killed;
+        await engine.stopDaemon("SIGKILL");
+        expect((await pulling).code).toBe(1);
+        await engine.startDaemon();
+        proxy.count();
+        await engine.ok("pull", name);
+        expect(proxy.passed).toBeLessThan(whole * 0.06);
+      },
+      TIMEOUT,
+    );
+  }
 });

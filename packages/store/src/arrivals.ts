@@ -1,4 +1,5 @@
-import { mkdirSync, unlinkSync } from "node:fs";
+import { constants, mkdirSync, unlinkSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 import { errnoOf, SlipwayError } from "@slipway/base";
 import { type ChainId, chainIdOf, type DiffId } from "@slipway/oci";
 import { type Blobs, fileSize } from "./blobs.ts";
@@ -50,30 +51,36 @@ export class Arrivals implements ArrivalStore {
     const path = stored ?? claim.path;
     const there = fileSize(path) ?? 0;
     const home = trees.newHome();
+    let file: FileHandle | undefined;
     try {
       mkdirSync(home.diff, 0o755);
       const offset = Math.min(there, size);
       const job: ReceiveJob = { op: "receive", path, offset, digest, size, diffId, target: home.diff, userxattr };
       const flow = new Flow();
       signal?.throwIfAborted();
+      file = stored === undefined ? await openToAppend(path, offset) : undefined;
       // Not ended by the signal: what is on its way to the worker is written first, by `suspend`.
       const run = await pool.start(job, (message) => flow.note(message));
       flow.watch(run.result);
       let taken = false;
-      return new Arriving(job, run, flow, {
-        finished: (received) => {
-          if (stored === undefined) blobs.adopt(path, { digest, size });
-          taken = this.#keep(job, received, home.directory);
+      return new Arriving(
+        { job, file, run, flow },
+        {
+          finished: (received) => {
+            if (stored === undefined) blobs.adopt(path, { digest, size });
+            taken = this.#keep(job, received, home.directory);
+          },
+          unwanted: () => {
+            if (stored === undefined) unlinkQuietly(path);
+          },
+          ended: () => {
+            if (!taken) trees.discardHome(home.directory);
+            claim.release();
+          },
         },
-        unwanted: () => {
-          if (stored === undefined) unlinkQuietly(path);
-        },
-        ended: () => {
-          if (!taken) trees.discardHome(home.directory);
-          claim.release();
-        },
-      });
+      );
     } catch (error) {
+      await file?.close();
       trees.discardHome(home.directory);
       claim.release();
       throw error;
@@ -163,16 +170,26 @@ class Flow {
   }
 }
 
+interface ArrivingParts {
+  readonly job: ReceiveJob;
+  /** Absent when the whole blob is in the store. */
+  readonly file: FileHandle | undefined;
+  readonly run: StreamRun;
+  readonly flow: Flow;
+}
+
 class Arriving implements ArrivingLayer {
   readonly #job: ReceiveJob;
+  readonly #file: FileHandle | undefined;
   readonly #run: StreamRun;
   readonly #flow: Flow;
   readonly #hooks: ArrivingHooks;
   #offset: number;
   #ended = false;
 
-  constructor(job: ReceiveJob, run: StreamRun, flow: Flow, hooks: ArrivingHooks) {
+  constructor({ job, file, run, flow }: ArrivingParts, hooks: ArrivingHooks) {
     this.#job = job;
+    this.#file = file;
     this.#run = run;
     this.#flow = flow;
     this.#hooks = hooks;
@@ -190,6 +207,8 @@ class Arriving implements ArrivingLayer {
     if (this.#offset + length > this.#job.size) {
       throw new SlipwayError("corrupt", `${this.#job.digest}: more than the announced ${this.#job.size} bytes arrive`);
     }
+    // Onto the file before anything else: what a worker has not come to yet would be lost with this process.
+    await this.#append(chunk);
     this.#offset += length;
     this.#flow.add(length);
     this.#run.send({ type: "chunk", bytes: chunk }, ownBuffer(chunk));
@@ -197,18 +216,26 @@ class Arriving implements ArrivingLayer {
     if (this.#flow.failed) await this.#failure();
   }
 
+  async #append(chunk: Uint8Array): Promise<void> {
+    for (let written = 0; written < chunk.length; ) {
+      const at = this.#offset + written;
+      written += (await this.#file?.write(chunk, written, chunk.length - written, at))?.bytesWritten ?? chunk.length;
+    }
+  }
+
   async finish(): Promise<void> {
     // With bytes missing, it is the worker that says so.
     this.#run.send({ type: "end" });
     try {
       const received = (await this.#run.result) as Received;
+      await this.#file?.close();
       this.#hooks.finished(received);
     } catch (error) {
       if (error instanceof SlipwayError && error.code !== "cancelled" && error.code !== "deadline")
         this.#hooks.unwanted();
       throw error;
     } finally {
-      this.#end();
+      await this.#end();
     }
   }
 
@@ -216,7 +243,7 @@ class Arriving implements ArrivingLayer {
     if (this.#ended) return;
     this.#run.send({ type: "end" });
     await this.#run.result.catch(() => {});
-    this.#end();
+    await this.#end();
   }
 
   async abort(): Promise<void> {
@@ -224,7 +251,7 @@ class Arriving implements ArrivingLayer {
     this.#run.stop();
     await this.#run.result.catch(() => {});
     this.#hooks.unwanted();
-    this.#end();
+    await this.#end();
   }
 
   /** The worker's failure, which is the one to report; what arrived is gone when it was not what it should be. */
@@ -233,10 +260,23 @@ class Arriving implements ArrivingLayer {
     throw new SlipwayError("conflict", `the arrival of ${this.#job.digest} has ended`);
   }
 
-  #end(): void {
+  async #end(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
+    await this.#file?.close().catch(() => {});
     this.#hooks.ended();
+  }
+}
+
+/** What lies beyond `offset` is no part of it. */
+async function openToAppend(path: string, offset: number): Promise<FileHandle> {
+  const file = await open(path, constants.O_CREAT | constants.O_RDWR, 0o644);
+  try {
+    await file.truncate(offset);
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
   }
 }
 

@@ -1,5 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
-import { closeSync, ftruncateSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import { Readable } from "node:stream";
 import { SlipwayError } from "@slipway/base";
 import { type Compression, type DiffId, type Digest, digestAlgorithm, digestHex } from "@slipway/oci";
@@ -8,18 +8,18 @@ import { expand, sniffCompression } from "./decompress.ts";
 import type { TarFacts } from "./jobs.ts";
 import { LayerReader } from "./layer-reader.ts";
 import type { StreamContext } from "./stream-jobs.ts";
-import { writeFully } from "./tar-sink.ts";
 import { TreeMaker } from "./tree-maker.ts";
 
 /**
- * A layer's blob goes in, as it comes off the wire: it is appended to a file, hashed, decompressed, hashed again and made
- * a tree, all in one pass. What the file holds already is read first, so that an interrupted arrival goes on.
+ * A layer's blob goes in, as it comes off the wire: it is hashed, decompressed, hashed again and made a tree, all in one
+ * pass. Whoever sends it has written it to the file before. What that held at the start is read first, so that an
+ * interrupted arrival goes on.
  */
 export interface ReceiveJob {
   readonly op: "receive";
   /** The file; bytes are only ever appended, so that its length says how much has arrived. */
   readonly path: string;
-  /** Bytes that are there. More are cut off. */
+  /** Bytes that are there when the job begins. */
   readonly offset: number;
   readonly digest: Digest;
   /** Bytes of the whole. */
@@ -38,11 +38,10 @@ export interface Received {
 const CHUNK = 1024 * 1024;
 
 export async function receiveLayer(job: ReceiveJob, context: StreamContext): Promise<Received> {
-  const fd = openSync(job.path, "a+", 0o644);
+  const fd = openSync(job.path, "r");
   const blobHash = createHash(digestAlgorithm(job.digest));
   const layer = new UnpackedLayer(job);
   try {
-    ftruncateSync(fd, job.offset);
     const source = arriving(fd, job, blobHash, context);
     const first = await source.next();
     const head = first.done ? new Uint8Array(0) : first.value;
@@ -73,7 +72,7 @@ export async function receiveLayer(job: ReceiveJob, context: StreamContext): Pro
   }
 }
 
-/** All bytes in order: those of the file, then those that arrive, each hashed and on the file before it is handed on. */
+/** All bytes in order: those of the file, then those that arrive, each hashed before it is handed on. */
 async function* arriving(
   fd: number,
   job: ReceiveJob,
@@ -99,7 +98,6 @@ async function* arriving(
       throw new SlipwayError("corrupt", `more than the ${job.size} bytes arrived that were announced`);
     }
     missing -= bytes.length;
-    writeFully(fd, bytes);
     hash.update(bytes);
     yield bytes;
     send({ type: "taken", bytes: bytes.length });

@@ -3,6 +3,7 @@ import type { Descriptor, DiffId } from "@slipway/oci";
 import type { Lease, Store } from "@slipway/store";
 import { transferBlob } from "./blob-transfer.ts";
 import { ByteReporter, layerId, type OnProgress, SharedProgress } from "./progress.ts";
+import type { PullShare } from "./pull-share.ts";
 import type { Repository } from "./repository.ts";
 import { persistently } from "./retry.ts";
 import type { RegistrySettings } from "./settings.ts";
@@ -11,6 +12,8 @@ export interface WantedLayer {
   readonly descriptor: Descriptor;
   readonly diffId: DiffId;
   readonly repository: Repository;
+  /** Of the image that it is fetched for. */
+  readonly share: PullShare;
   /** Holds the layer once it is here. */
   readonly lease: Lease;
 }
@@ -86,6 +89,8 @@ export class LayerDownloads {
     const id = layerId(digest);
     await using lease = this.#store.leases.open(`pull of layer ${digest}`);
     const arriving = await this.#store.arrivals.receive({ digest, size, diffId: wanted.diffId, lease, signal });
+    const { share } = wanted;
+    const leave = share.enter(arriving.offset);
     try {
       const progress = () => arriving.offset;
       const onRetry = (wait: number) => report({ id, status: `Retrying in ${Math.ceil(wait / 1000)} seconds` });
@@ -93,16 +98,22 @@ export class LayerDownloads {
       reporter.at(arriving.offset);
       const onBytes = () => reporter.at(arriving.offset);
       const { repository } = wanted;
-      const transfer = () => transferBlob({ repository, digest, size, sink: arriving, onBytes, signal });
+      const transfer = () => transferBlob({ repository, digest, size, sink: arriving, share, onBytes, signal });
       await persistently(transfer, { most, longestWait, signal, progress, onRetry });
       report({ id, status: "Verifying Checksum" });
       report({ id, status: "Download complete" });
       report({ id, status: "Extracting", current: size, total: size });
       await arriving.finish();
     } catch (error) {
-      if (isError(error, "corrupt")) await arriving.abort();
-      else await arriving.suspend();
+      if (isError(error, "corrupt")) {
+        share.lost(arriving.offset);
+        await arriving.abort();
+      } else {
+        await arriving.suspend();
+      }
       throw error;
+    } finally {
+      leave();
     }
   }
 }

@@ -8,6 +8,7 @@ import { fetchImage, type RemoteImage } from "./image-documents.ts";
 import type { KnownBlobs } from "./known-blobs.ts";
 import type { LayerDownloads } from "./layer-downloads.ts";
 import { layerId, type OnProgress } from "./progress.ts";
+import { PullShare } from "./pull-share.ts";
 import { Repository } from "./repository.ts";
 
 export interface PullContext {
@@ -106,16 +107,21 @@ function mayBeElsewhere(error: unknown): boolean {
 }
 
 async function fetchLayers(
-  { downloads }: PullContext,
+  { store, downloads }: PullContext,
   { repository, manifest, config }: RemoteImage,
   { lease, report, signal }: { readonly lease: Lease; readonly report: OnProgress; readonly signal: AbortSignal },
 ): Promise<void> {
   const stop = new AbortController();
   const all = AbortSignal.any([signal, stop.signal]);
+  const missing = manifest.layers.filter((_, index) => {
+    const diffId = config.diffIds[index];
+    return diffId !== undefined && !store.arrivals.has(diffId, lease);
+  });
+  const share = new PullShare(missing.reduce((sum, { size }) => sum + size, 0));
   const work = manifest.layers.map(async (descriptor, index) => {
     const diffId = config.diffIds[index];
     if (diffId === undefined) throw new SlipwayError("internal", `layer ${layerId(descriptor.digest)} has no diff ID`);
-    await downloads.fetch({ descriptor, diffId, repository, lease }, report, all);
+    await downloads.fetch({ descriptor, diffId, repository, share, lease }, report, all);
   });
   try {
     await Promise.all(work);
