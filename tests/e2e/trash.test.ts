@@ -62,6 +62,8 @@ test("system undo brings back images and volumes that a prune took, over a resta
   expect(await engine.ok("system", "undo")).toMatch(
     /^Restored image: \w{12} first:1$|^Restored image: .*\nRestored image: /,
   );
+  expect(await engine.ok("system", "df", "-v")).toMatch(/\nTrash usage: \S+ \(slipway system trash ls\)$/);
+  expect(await engine.ok("__complete", "--line", "slipway system undo ")).toMatch(/^\w{12}\tvolume data$/m);
   const prune = (await engine.ok("system", "trash", "ls")).split("\n")[1]?.split(" ")[0] ?? "";
   expect(await engine.ok("system", "undo", prune)).toBe("Restored volume: data");
   expect(await readVolume("first:1", "data")).toBe("first:1\ndata");

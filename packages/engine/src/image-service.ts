@@ -11,6 +11,7 @@ import {
   withDefaultTag,
 } from "@slipway/oci";
 import type { Image, Lease, RootChange, Store, TakeStamp } from "@slipway/store";
+import { breathing } from "./breath.ts";
 import type { EventLog } from "./event-log.ts";
 import { type Filters, filterValues } from "./filters.ts";
 import { applyChanges } from "./image-changes.ts";
@@ -181,9 +182,12 @@ export class ImageService {
     filters: Filters,
     keep: (image: Image) => TakeStamp | undefined = () => undefined,
   ): Promise<{ readonly removed: readonly RemovedItem[]; readonly freedBytes: number }> {
-    const { store, events } = this.#deps;
+    const { store, events, usersOf } = this.#deps;
     const removed: RemovedItem[] = [];
-    for (const image of prunableImages(this.#deps, filters)) {
+    for await (const { id, names } of breathing(prunableImages(this.#deps, filters))) {
+      const image = store.images.get(id);
+      // A container or a name may have come since.
+      if (image === undefined || usersOf(id).length > 0 || image.names.length !== names.length) continue;
       removed.push(...image.names.map((name) => ({ untagged: familiarReference(name) })));
       removed.push(...(await erase(this.#deps, image, { noPrune: true, keep: keep(image) })));
     }

@@ -20,6 +20,13 @@ test(
         const store = await openStore({ root });
         expect({ seed, problems: await checkInvariants(store) }).toEqual({ seed, problems: [] });
         for (const writable of store.layers.writables()) await store.layers.discard(writable);
+        // What is pruned stays whole whatever is collected around it, until it is dropped.
+        await store.collect();
+        store.restorables.recover(() => false);
+        expect({ seed, problems: await checkInvariants(store) }).toEqual({ seed, problems: [] });
+        const pruned = store.restorables.list().map(({ id }) => id);
+        if (seed % 2 === 0) store.restorables.drop(pruned);
+        else for (const id of pruned) store.restorables.restoreImage(id);
         for (const image of store.images.list()) if (seed % 3 === 0) store.images.remove(image.id);
         await store.collect();
         expect({ seed, problems: await checkInvariants(store) }).toEqual({ seed, problems: [] });

@@ -237,8 +237,9 @@ export class Restorables implements RestorableStore {
   }
 
   #require(id: string, kind: Restorable["kind"]): Restorable {
-    const item = this.list().find((each) => each.id === id && each.kind === kind);
-    if (item === undefined) throw new SlipwayError("not-found", `nothing pruned has the ID ${id}`);
+    const sql = `SELECT ${COLUMNS} FROM restorables WHERE id = ? AND kind = ?`;
+    const item = this.#options.database.query<Restorable, [string, string]>(sql).get(id, kind);
+    if (item === null) throw new SlipwayError("not-found", `nothing pruned has the ID ${id}`);
     return item;
   }
 }

@@ -43,6 +43,17 @@ const ACTIONS: readonly ((lease: Lease) => Promise<unknown>)[] = [
     for (const image of store.images.list()) if (random.chance(0.3)) store.images.remove(image.id);
   },
   async () => {
+    const stamp = { batch: "b", takenAt: 0, until: 0 };
+    for (const image of store.images.list()) if (random.chance(0.3)) store.restorables.takeImage(image.id, stamp);
+  },
+  async () => {
+    for (const { id } of store.restorables.list()) {
+      const roll = random.below(3);
+      if (roll === 0) store.restorables.restoreImage(id);
+      if (roll === 1) store.restorables.drop([id]);
+    }
+  },
+  async () => {
     const image = store.images.list()[0];
     if (image !== undefined) await store.images.materialize(image.id);
   },

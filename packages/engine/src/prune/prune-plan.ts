@@ -1,5 +1,6 @@
 import { familiarReference, type ImageId } from "@slipway/oci";
 import type { Absent, Image, Root } from "@slipway/store";
+import { breath } from "../breath.ts";
 import type { ContainerContext } from "../container-context.ts";
 import type { ContainerEntry } from "../container-index.ts";
 import { directorySize } from "../directory-size.ts";
@@ -96,7 +97,10 @@ export class PrunePlanner {
   async plan(steps: readonly PruneStep[], options: { readonly trash?: boolean } = {}): Promise<PrunePlan> {
     const gone: Gone = { containers: new Map(), images: new Map(), candidates: [], cache: undefined };
     const items: PrunedItem[] = [];
-    for (const step of steps) items.push(...(await this.#step(step, gone)));
+    for (const step of steps) {
+      items.push(...(await this.#step(step, gone)));
+      await breath();
+    }
     const own = items.reduce(
       (sum, { kind, bytes }) => sum + (kind === "container" || kind === "volume" ? bytes : 0),
       0,
@@ -105,11 +109,13 @@ export class PrunePlanner {
     const freed = own + (collects ? await this.#collected(gone) : 0) + (gone.cache?.ownBytes ?? 0);
     const room = options.trash === true ? this.#parts.trashRoom() : 0;
     if (room === 0) return { items, freedBytes: freed, trashBytes: 0 };
+    await breath();
     const kept = this.#kept(gone, room);
     const ids = new Set(kept.map(({ what, id }) => `${what.kind} ${id}`));
     const keptVolumes = kept.reduce((sum, { what }) => sum + (what.kind === "volume" ? what.bytes : 0), 0);
     const keptImages = kept.flatMap(({ what }) => (what.kind === "image" ? [what.image.id] : []));
     for (const id of keptImages) gone.images.delete(id);
+    await breath();
     const now = own - keptVolumes + (collects ? await this.#collected(gone) : 0) + (gone.cache?.ownBytes ?? 0);
     return {
       items: items.map((item) => (isKeepable(item) ? { ...item, trash: ids.has(`${item.kind} ${item.id}`) } : item)),

@@ -1,3 +1,4 @@
+import { breath } from "../breath.ts";
 import type { ContainerService } from "../container-service.ts";
 import type { Filters } from "../filters.ts";
 import type { RemovedItem } from "../image-removal.ts";
@@ -63,10 +64,15 @@ export class PruneService {
     const reports: PruneReport[] = [];
     let tidied = { freedBytes: 0 };
     try {
-      for (const step of steps) reports.push(await this.#step(step, keep));
+      for (const step of steps) {
+        await breath();
+        reports.push(await this.#step(step, keep));
+      }
     } finally {
+      await breath();
       tidied = await trash.tidy();
     }
+    await breath();
     const kept = trash.contents().items.filter(({ prune }) => prune === stamp.batch);
     const bytes = kept.reduce((sum, item) => sum + item.bytes, 0);
     const freedBytes = reports.reduce((sum, report) => sum + report.freedBytes, tidied.freedBytes);

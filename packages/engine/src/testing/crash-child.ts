@@ -12,7 +12,7 @@ console.log("ready");
 await Promise.all([play(fixture), play(fixture), play(fixture)]);
 
 async function play({ engine }: Fixture): Promise<void> {
-  const { containers, execs, volumes } = engine;
+  const { containers, execs, volumes, prunes, trash } = engine;
   const some = async (): Promise<string> => {
     const all = await containers.list({ all: true, size: false, filters: {} });
     return all.length === 0 ? "none" : random.pick(all).container.id;
@@ -30,6 +30,8 @@ async function play({ engine }: Fixture): Promise<void> {
     async () => containers.rename(await some(), `name${random.below(1000)}`),
     async () => execs.start(await execs.create(await some(), { Cmd: ["true"] }), { detach: true }),
     async () => volumes.prune({}),
+    async () => prunes.run([{ kind: "volume", filters: { all: ["true"] } }], { trash: true }),
+    async () => trash.undo(undefined),
   ];
   for (;;) {
     // Refusals are part of the game: a container may be gone, stopped or paused by now.

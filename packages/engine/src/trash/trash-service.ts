@@ -1,6 +1,7 @@
 import { errorMessage, KeyedLock, type Logger, randomId, SlipwayError } from "@slipway/base";
 import { familiarReference, type ImageId, parseReference } from "@slipway/oci";
 import type { Restorable, Store, TakeStamp } from "@slipway/store";
+import { breathing } from "../breath.ts";
 import type { EventLog } from "../event-log.ts";
 import type { VolumeService } from "../volume-service.ts";
 import { isDiskLow, keepTime, type TrashPolicy, trashRoom } from "./trash-policy.ts";
@@ -127,7 +128,7 @@ export class TrashService {
       }
       const restored: RestoredItem[] = [];
       const failed: UndoReport["failed"][number][] = [];
-      for (const item of items) {
+      for await (const item of breathing(items)) {
         try {
           restored.push(item.kind === "image" ? this.#restoreImage(item) : await this.#restoreVolume(item, options.as));
         } catch (error) {
