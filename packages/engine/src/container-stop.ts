@@ -65,18 +65,23 @@ export async function forceEnd(context: ContainerContext, entry: ContainerEntry)
   await entry.starting;
   if (cancelRestart(context, entry) || !isAlive(entry.state.status)) return;
   context.index.amend(entry, { manuallyStopped: true });
-  const ended = context.index.nextExit(entry.id, AbortSignal.timeout(KILL_DEADLINE));
+  const patience = new AbortController();
+  const ended = context.index.nextExit(entry.id, patience.signal);
   ended.catch(() => {});
   await sendSignal(context, entry, SIGKILL);
+  let timer: ReturnType<typeof setTimeout> | undefined;
   try {
-    // Frozen processes of cgroup version 1 do not even die.
+    // Frozen processes of cgroup version 1 do not even die. One that is being committed stays frozen until then.
     if (entry.state.status === "paused") await resume(context, entry);
+    timer = setTimeout(() => patience.abort(), KILL_DEADLINE);
     await ended;
   } catch (error) {
     throw new SlipwayError("internal", `container ${entry.id} did not end within 10 s of being killed`, {
       cause: error,
       hint: "A process that hangs in the kernel (a dead network file system, for instance) cannot be ended.",
     });
+  } finally {
+    clearTimeout(timer);
   }
 }
 

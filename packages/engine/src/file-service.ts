@@ -130,7 +130,7 @@ export class FileService {
       // Noted first: if the engine falls meanwhile, the next one knows whose pause it is.
       index.amend(entry, { state: { committing: true } });
       try {
-        if (await this.#pauseUnlessEnding(entry)) return await commitContainer(this.#context, entry, request);
+        if (await this.#pauseUnlessEnding(entry)) return await this.#commitPaused(entry, request);
       } finally {
         // It may have been ended or removed meanwhile.
         await this.#pausing.unpause(entry.id).catch(() => {});
@@ -138,6 +138,16 @@ export class FileService {
       }
     }
     return lock.with(entry.id, () => commitContainer(this.#context, entry, request));
+  }
+
+  /** With its lock: whoever resumes it, a stop too, waits until all is copied. */
+  #commitPaused(entry: ContainerEntry, request: CommitRequest): Promise<ImageId> {
+    return this.#context.lock.with(entry.id, () => {
+      if (entry.state.status === "running") {
+        throw new SlipwayError("conflict", `container ${entry.id} was unpaused while it was about to be committed`);
+      }
+      return commitContainer(this.#context, entry, request);
+    });
   }
 
   /** False if it ended instead: what cannot be paused because it is ending is an ended container in a moment. */
