@@ -42,9 +42,13 @@ export const PRUNE_FLAGS = {
 };
 
 /** Writes the plan before the question's last line, which is returned: Docker's text stays whole. */
-export function writePlan(plan: PlanDocument, question: string, io: Pick<Io, "stdout">): string {
+export function writePlan(
+  plan: PlanDocument,
+  question: string,
+  { stdout, wantsTrash }: { readonly stdout: Io["stdout"]; readonly wantsTrash: boolean },
+): string {
   const cut = question.lastIndexOf("Are you sure");
-  io.stdout.write(`${question.slice(0, cut).trimEnd()}\n\n${planText(plan)}\n`);
+  stdout.write(`${question.slice(0, cut).trimEnd()}\n\n${planText(plan, wantsTrash)}\n`);
   return question.slice(cut);
 }
 
@@ -62,7 +66,7 @@ export async function printPlan(
       "Docker's own engine has no such call; 'docker system df -v' lists what is there.",
     );
   }
-  io.stdout.write(json ? `${JSON.stringify(plan, undefined, 2)}\n` : planText(plan));
+  io.stdout.write(json ? `${JSON.stringify(plan, undefined, 2)}\n` : planText(plan, request.Trash));
   return 0;
 }
 
@@ -77,7 +81,7 @@ export async function fetchPlan(client: EngineClient, request: PlanRequest): Pro
   }
 }
 
-function planText({ Items, SpaceReclaimed, SpaceInTrash = 0 }: PlanDocument): string {
+function planText({ Items, SpaceReclaimed, SpaceInTrash = 0 }: PlanDocument, wantsTrash: boolean): string {
   const space = `Space to be reclaimed: ${humanSize(SpaceReclaimed, 4)}\n`;
   if (Items.length === 0) return `Nothing would be removed.\n${space}`;
   const now = Date.now();
@@ -98,5 +102,8 @@ function planText({ Items, SpaceReclaimed, SpaceInTrash = 0 }: PlanDocument): st
   const kept = Items.some(({ Trash }) => Trash === true)
     ? `Space that the trash keeps for a time: ${humanSize(SpaceInTrash, 4)}\n`
     : "";
-  return `${table}\n\n${space}${kept}`;
+  const isKeepable = Items.some(({ Kind }) => Kind === "image" || Kind === "volume");
+  const off =
+    wantsTrash && isKeepable && !tellsTrash ? "The trash keeps nothing now: it is off, or the disk is full.\n" : "";
+  return `${table}\n\n${space}${kept}${off}`;
 }

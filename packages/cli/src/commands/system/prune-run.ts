@@ -41,7 +41,8 @@ export async function prune(client: EngineClient, asked: AskedPrune, flags: Prun
   const talk = flags.json ? { stdin: io.stdin, stdout: io.stderr } : io;
   if (!flags.force) {
     const plan = await fetchPlan(client, request);
-    if (!(await confirm(plan === undefined ? asked.question : writePlan(plan, asked.question, talk), talk))) return 0;
+    const told = { stdout: talk.stdout, wantsTrash: request.Trash };
+    if (!(await confirm(plan === undefined ? asked.question : writePlan(plan, asked.question, told), talk))) return 0;
   }
   const result = await run(client, request);
   io.stdout.write(flags.json ? `${JSON.stringify(result, undefined, 2)}\n` : resultText(result, asked.hasTotal));

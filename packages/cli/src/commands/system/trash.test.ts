@@ -23,6 +23,11 @@ const ANSWERS: Readonly<Record<string, unknown>> = {
     Failed: [],
   },
   "DELETE /slipway/trash": { Items: [ITEM], SpaceReclaimed: 5_000_000 },
+  "POST /slipway/prune-plan": {
+    Items: [{ Kind: "volume", Id: "data", Name: "data", Detail: "local", Size: 5, LastUsed: ITEM.PrunedAt }],
+    SpaceReclaimed: 5,
+    SpaceInTrash: 0,
+  },
   "POST /volumes/prune": { VolumesDeleted: ["v1"], SpaceReclaimed: 12 },
 };
 
@@ -97,6 +102,14 @@ test("the trash is emptied after a question, or at once with -f", async () => {
     "WARNING! This will remove everything in the trash for good.\nAre you sure you want to continue? [y/N] ",
   );
   expect((await run("system trash empty -f")).stdout).toBe("data\nTotal reclaimed space: 5MB\n");
+});
+
+test("a plan says when the trash keeps nothing, unless nothing is to be kept", async () => {
+  isOurs = true;
+  const off = "The trash keeps nothing now: it is off, or the disk is full.\n";
+  expect((await run("volume prune --dry-run")).stdout).toEndWith(`\nSpace to be reclaimed: 5B\n${off}`);
+  expect((await run("volume prune", "n\n")).stdout).toContain(off);
+  expect((await run("volume prune --dry-run --no-trash")).stdout).toEndWith("\nSpace to be reclaimed: 5B\n");
 });
 
 test("an engine without a trash says so, and a prune of it is Docker's", async () => {
