@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { CountingProxy } from "./counting-proxy.ts";
-import { DockerRegistry } from "./docker-registry.ts";
+import { DockerRegistry, freePort } from "./docker-registry.ts";
 import { BASE, Engine, run } from "./harness.ts";
 
 const TIMEOUT = 120_000;
@@ -88,6 +88,97 @@ describe("an engine beside Debian's docker-registry", () => {
       const missing = await docker("pull", `${registry.host}/nothing/here:v1`);
       expect(missing.code).toBe(1);
       expect(missing.stderr).toContain(`manifest for ${registry.host}/nothing/here:v1 not found: manifest unknown`);
+    },
+    TIMEOUT,
+  );
+
+  test(
+    "images of two platforms are joined, pulled by platform and digest, and pushed alone or whole",
+    async () => {
+      const name = `${registry.host}/platforms/image`;
+      const context = engine.context({ file: "content" });
+      await run(["tar", "cf", join(context, "root.tar"), "-C", context, "file"]);
+      await engine.ok("import", "--platform", "linux/arm64", join(context, "root.tar"), `${name}:arm64`);
+      await engine.ok("tag", BASE, `${name}:amd64`);
+      await engine.ok("push", "-aq", name);
+      await engine.ok("buildx", "imagetools", "create", "-t", `${name}:both`, `${name}:amd64`, `${name}:arm64`);
+      const inspect = async (format: string, tag = "both") =>
+        await engine.ok("image", "inspect", "-f", format, `${name}:${tag}`);
+      const amd64 = await inspect("{{.Id}}", "amd64");
+      const arm64 = await inspect("{{.Id}}", "arm64");
+      const own = (await inspect("{{index .RepoDigests 0}}", "amd64")).split("@")[1];
+      const untagged = await engine.ok("rmi", `${name}:amd64`);
+      expect(untagged).toContain(`Untagged: ${name}@${own}`);
+      await engine.ok("rmi", `${name}:arm64`);
+
+      await engine.ok("pull", "-q", `${name}:both`);
+      expect(await inspect("{{.Id}}")).toBe(amd64);
+      const whole = await inspect("{{index .RepoDigests 0}}");
+      const listed = await engine.ok("images", "--digests", "--format", "{{.Tag}} {{.Digest}}", name);
+      expect(listed).toBe(`both ${whole.split("@")[1]}`);
+      const other = await engine.slipway(["pull", "--platform", "linux/s390x", `${name}:both`]);
+      expect(other.stderr).toContain("no matching manifest for linux/s390x in the manifest list entries");
+      expect(other.stderr).toContain("It has linux/amd64, linux/arm64.");
+      const never = ["run", "--rm", "--pull", "never", "--platform", "linux/arm64", `${name}:both`, "true"];
+      expect((await engine.slipway(never)).stderr).toContain("is for linux/amd64, not for linux/arm64");
+
+      await engine.ok("tag", `${name}:both`, `${registry.host}/platforms/copy:whole`);
+      await engine.ok("push", "-q", `${registry.host}/platforms/copy:whole`);
+      const kind = async (tag: string) =>
+        (
+          JSON.parse(await engine.ok("manifest", "inspect", `${registry.host}/platforms/copy:${tag}`)) as {
+            mediaType: string;
+          }
+        ).mediaType;
+      expect(await kind("whole")).toContain("index");
+      await engine.ok("tag", `${name}:both`, `${registry.host}/platforms/copy:alone`);
+      const push = ["push", "-q", "--platform"];
+      await engine.ok(...push, "linux/amd64", `${registry.host}/platforms/copy:alone`);
+      expect(await kind("alone")).toContain("manifest");
+      const wrong = await engine.slipway([...push, "linux/s390x", `${registry.host}/platforms/copy:alone`]);
+      expect(wrong).toMatchObject({ code: 1 });
+      expect(wrong.stderr).toContain("was found but does not provide the specified platform (linux/s390x)");
+      const docker = ["docker", "-H", `unix://${engine.socket}`];
+      expect(await run([...docker, ...push, "linux/s390x", `${registry.host}/platforms/copy:alone`])).toMatchObject({
+        code: 1,
+      });
+
+      await engine.ok("pull", "-q", "--platform", "linux/arm64", `${name}:both`);
+      expect(await inspect("{{.Id}} {{.Architecture}}")).toBe(`${arm64} arm64`);
+      await engine.ok("rmi", `${name}:both`);
+      await engine.ok("pull", "-q", `${name}@${own}`);
+      expect(await engine.ok("images", "--digests", "--format", "{{.Tag}} {{.Digest}}", name)).toContain(
+        `<none> ${own}`,
+      );
+      await engine.ok("tag", `${name}@${own}`, "kept:v1");
+      expect(await engine.ok("rmi", `${name}@${own}`)).toBe(`Untagged: ${name}@${own}`);
+      expect(await engine.ok("image", "inspect", "-f", "{{.Id}}", "kept:v1")).toBe(amd64);
+      const from = engine.context({ Dockerfile: `FROM ${name}@${own}\nRUN echo made > /made\n` });
+      await engine.ok("build", "-q", "-t", "from-digest", from);
+      expect(await engine.ok("run", "--rm", "from-digest", "cat", "/made")).toBe("made");
+      expect(await engine.ok("pull", "-a", name)).toContain(`Downloaded newer image for ${name}`);
+    },
+    TIMEOUT,
+  );
+
+  test(
+    "what goes wrong is told in Docker's words, with Docker's status",
+    async () => {
+      const nowhere = `localhost:${freePort()}`;
+      const post = async (path: string) => {
+        const response = await fetch(`http://engine${path}`, { method: "POST", unix: engine.socket });
+        return `${response.status} ${((await response.json()) as { message: string }).message}`;
+      };
+      expect(await post(`/images/create?fromImage=${nowhere}/x&tag=latest`)).toBe(
+        `500 Get "http://${nowhere}/v2/": dial tcp 127.0.0.1:${nowhere.split(":")[1]}: connect: connection refused`,
+      );
+      expect(await post(`/images/create?fromImage=${registry.host}/x&tag=latest`)).toBe(
+        `404 manifest for ${registry.host}/x:latest not found: manifest unknown: manifest unknown`,
+      );
+      expect(await engine.slipway(["push", "-q", `${registry.host}/unheard-of:v1`])).toMatchObject({
+        code: 1,
+        stderr: `An image does not exist locally with the tag: ${registry.host}/unheard-of\n`,
+      });
     },
     TIMEOUT,
   );

@@ -1,5 +1,12 @@
 import { SlipwayError, shortId } from "@slipway/base";
-import { familiarReference, type ImageId, isDigest, looksLikeImageId, type Reference } from "@slipway/oci";
+import {
+  familiarReference,
+  type ImageId,
+  isDigest,
+  looksLikeImageId,
+  parseReference,
+  type Reference,
+} from "@slipway/oci";
 import type { Image, Store, TakeStamp } from "@slipway/store";
 import type { EventLog } from "./event-log.ts";
 
@@ -48,26 +55,60 @@ async function removeByName(
   text: string,
   options: { readonly force: boolean; readonly noPrune: boolean },
 ): Promise<RemovedItem[]> {
+  if (text.includes("@")) return await removeByDigest(context, image, text, options);
   const name = nameMeant(image, text);
   const users = context.usersOf(image.id);
   const [user] = users;
   if (!options.force && image.names.length <= 1 && user !== undefined) {
-    throw new SlipwayError(
-      "conflict",
-      `conflict: unable to remove repository reference "${text}" (must force) - container ${shortId(user.id)} is using its referenced image ${shortId(image.id)}`,
-      { hint: `Remove the container first: docker rm ${shortId(user.id)}` },
-    );
+    throw inUse(image, text, user);
   }
   const untagged = name === undefined ? [] : [untag(context, image, name)];
   // Other names remain, or a container needs what is now without one.
-  if (image.names.length > 1 || users.length > 0) return untagged;
+  if (image.names.length > 1 || users.length > 0) {
+    return name === undefined ? untagged : [...untagged, ...forsake(context, image, name)];
+  }
   return [...untagged, ...(await erase(context, image, options))];
 }
 
-/** The name of the image that the user wrote; undefined for `name@digest`. */
-function nameMeant(image: Image, text: string): Reference | undefined {
-  const tagged = text.includes("@") ? undefined : text;
-  if (tagged === undefined) return undefined;
+/** `name@digest`: the image stays as long as it has another name. */
+async function removeByDigest(
+  context: RemovalContext,
+  image: Image,
+  text: string,
+  options: { readonly force: boolean; readonly noPrune: boolean },
+): Promise<RemovedItem[]> {
+  const { domain, path, digest } = parseReference(text);
+  const isMeant = (each: Reference) => each.domain === domain && each.path === path && each.digest === digest;
+  const others = image.names.length + image.repoDigests.filter((each) => !isMeant(each)).length;
+  const users = context.usersOf(image.id);
+  const [user] = users;
+  if (others === 0 && user !== undefined && !options.force) throw inUse(image, text, user);
+  if (others === 0 && user === undefined) return await erase(context, image, options);
+  return image.repoDigests.filter(isMeant).map((name) => untagDigest(context, image, name));
+}
+
+/** With the last tag of a repository go its digests, as in Docker. */
+function forsake(context: RemovalContext, image: Image, { domain, path, tag }: Reference): RemovedItem[] {
+  const isOfRepository = (each: Reference) => each.domain === domain && each.path === path;
+  if (image.names.some((each) => isOfRepository(each) && each.tag !== tag)) return [];
+  return image.repoDigests.filter(isOfRepository).map((name) => untagDigest(context, image, name));
+}
+
+function untagDigest(context: RemovalContext, image: Image, name: Reference): RemovedItem {
+  context.store.images.untag(name, image.id);
+  return { untagged: familiarReference(name) };
+}
+
+function inUse(image: Image, text: string, user: ImageUser): SlipwayError {
+  return new SlipwayError(
+    "conflict",
+    `conflict: unable to remove repository reference "${text}" (must force) - container ${shortId(user.id)} is using its referenced image ${shortId(image.id)}`,
+    { hint: `Remove the container first: docker rm ${shortId(user.id)}` },
+  );
+}
+
+/** The name of the image that the user wrote. */
+function nameMeant(image: Image, tagged: string): Reference | undefined {
   return (
     image.names.find((name) => [familiarReference(name), `${name.domain}/${name.path}:${name.tag}`].includes(tagged)) ??
     image.names.find((name) => name.tag === "latest" && familiarReference(name) === `${tagged}:latest`) ??

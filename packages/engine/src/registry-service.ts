@@ -97,13 +97,14 @@ export class RegistryService {
     const asked = options.tag || given.tag;
     const tags = asked === undefined ? tagsOf(store, given) : [asked];
     options.onProgress({ status: `The push refers to repository [${domain}/${path}]` });
-    if (tags.length === 0) {
+    if (tags.length === 0 || !isKnown(store, given)) {
       throw new SlipwayError("not-found", `An image does not exist locally with the tag: ${familiarName(given)}`);
     }
     for (const tag of tags) {
       const reference: Reference = { domain, path, tag };
       const image = store.images.find(formatReference(reference));
-      const { digest, size } = await client.push(reference, options);
+      const platform = options.platform ? parsePlatform(options.platform) : undefined;
+      const { digest, size } = await client.push(reference, { ...options, platform });
       onPushed({ tag, digest, size });
       if (image === undefined) continue;
       const attributes = { name: familiarReference(reference) };
@@ -243,6 +244,12 @@ export class RegistryService {
 function statusLine(reference: Reference, isNew: boolean): string {
   const shown = familiarReference(reference);
   return isNew ? `Status: Downloaded newer image for ${shown}` : `Status: Image is up to date for ${shown}`;
+}
+
+/** Whether anything here has a name in the repository. */
+function isKnown(store: Store, { domain, path }: Reference): boolean {
+  const names = store.images.list().flatMap((image) => [...image.names, ...image.repoDigests]);
+  return names.some((name) => name.domain === domain && name.path === path);
 }
 
 function tagsOf(store: Store, { domain, path }: Reference): string[] {

@@ -20,6 +20,8 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
 
 /** The one place where failures become HTTP statuses. */
 export function statusOf(error: unknown): number {
+  // A registry that nobody reaches is no reason to ask this engine again later: Docker's status for it is another.
+  if (error instanceof SlipwayError && error.details.connection === true) return 500;
   return STATUS[errorCode(error)];
 }
 

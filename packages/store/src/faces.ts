@@ -477,7 +477,7 @@ export interface ImageStore {
   list(): Image[];
   tag(id: ImageId, name: Reference): void;
   /** Removes one name; the image stays, perhaps dangling. Throws `not-found`. */
-  untag(name: Reference): ImageId;
+  untag(name: Reference, image?: ImageId): ImageId;
   /** Removes the record and all its names. Its layers go with the next collection. */
   remove(id: ImageId): void;
   /**

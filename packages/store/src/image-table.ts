@@ -115,13 +115,15 @@ export class ImageTable {
       .run(formatReference({ domain, path, tag }), id);
   }
 
-  /** Removes a name with a tag, or one with a digest. Throws `not-found`. */
-  removeName(name: Reference): ImageId {
+  /** Removes a name with a tag, or one with a digest, which several images can have: of `image` only. Throws `not-found`. */
+  removeName(name: Reference, image?: ImageId): ImageId {
     const table = name.tag === undefined ? "repo_digests" : "names";
     const text = formatReference(name);
     const row = this.#database
-      .query<{ image: ImageId }, [string]>(`DELETE FROM ${table} WHERE name = ? RETURNING image`)
-      .get(text);
+      .query<{ image: ImageId }, [string, string | null]>(
+        `DELETE FROM ${table} WHERE name = ?1 AND (?2 IS NULL OR image = ?2) RETURNING image`,
+      )
+      .get(text, image ?? null);
     if (row === null) throw new SlipwayError("not-found", `no image has the name ${text}`);
     return row.image;
   }

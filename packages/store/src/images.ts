@@ -132,8 +132,8 @@ export class Images implements ImageStore {
     this.#options.onChange();
   }
 
-  untag(name: Reference): ImageId {
-    const id = this.#table.removeName(withDefaultTag(name));
+  untag(name: Reference, image?: ImageId): ImageId {
+    const id = this.#table.removeName(withDefaultTag(name), image);
     this.#options.onChange();
     return id;
   }

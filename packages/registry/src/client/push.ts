@@ -7,8 +7,11 @@ import {
   encodeManifest,
   familiarName,
   familiarReference,
+  formatPlatform,
   formatReference,
   MEDIA_TYPES,
+  type Platform,
+  platformMatches,
   type Reference,
 } from "@slipway/oci";
 import type { Image, Store } from "@slipway/store";
@@ -31,6 +34,8 @@ export interface PushContext {
 
 export interface PushOptions {
   readonly credentials?: Credentials | undefined;
+  /** Only this platform's manifest goes, without the index that it came with. Throws `not-found` if the image has another. */
+  readonly platform?: Platform | undefined;
   /** Absent: as it is, and what has no form of its own in the one that travels best. */
   readonly form?: LayerForm | undefined;
   readonly onProgress?: OnProgress;
@@ -59,6 +64,7 @@ export async function pushImage(
   if (image === undefined) {
     throw new SlipwayError("not-found", `tag does not exist: ${familiarReference(reference)}`);
   }
+  requirePlatform(image, reference, options.platform);
   await using lease = store.leases.open(`push of ${formatReference(reference)}`);
   // Whatever its manifest names stays as long as this lasts.
   void lease;
@@ -69,7 +75,8 @@ export async function pushImage(
     const layers = await pushLayers(context, image, target);
     const { bytes, mediaType } = await manifestOf(store, image, layers);
     await pushConfig(store, image, target);
-    const whole = await pushWhole(store, image, { bytes, mediaType }, target);
+    const alone = options.platform !== undefined;
+    const whole = alone ? undefined : await pushWhole(store, image, { bytes, mediaType }, target);
     const { bytes: top, mediaType: type } = whole ?? { bytes, mediaType };
     const pushed = await pushDocument(target, {
       reference: reference.tag ?? digestOf(top),
@@ -82,6 +89,16 @@ export async function pushImage(
   } catch (error) {
     throw explainedPush(error, reference);
   }
+}
+
+function requirePlatform(image: Image, reference: Reference, platform: Platform | undefined): void {
+  if (platform === undefined || platformMatches(platform, image.config)) return;
+  const name = familiarReference(reference);
+  throw new SlipwayError(
+    "not-found",
+    `image with reference ${name} was found but does not provide the specified platform (${formatPlatform(platform)})`,
+    { hint: `It is for ${formatPlatform(image.config)}: pull or build it for the other platform first.` },
+  );
 }
 
 interface Document {

@@ -169,10 +169,18 @@ function connectionError(error: unknown, method: string, url: URL): SlipwayError
     });
   }
   const unreachable = UNREACHABLE.has(code);
-  return new SlipwayError("unavailable", `${what}: ${reason(error, code)}`, {
+  return new SlipwayError("unavailable", `${what}: ${dialled(url, code)}${reason(error, code)}`, {
     cause: error,
     details: { connection: true, unreachable },
   });
+}
+
+/** Whom nobody answered, as Go programs say it, and Docker's users look for it. */
+function dialled({ hostname, protocol, port }: URL, code: string): string {
+  if (code === "ENOTFOUND") return `dial tcp: lookup ${hostname}: `;
+  if (code !== "ConnectionRefused" && code !== "ECONNREFUSED") return "";
+  const host = hostname === "localhost" ? "127.0.0.1" : hostname;
+  return `dial tcp ${host}:${port || (protocol === "https:" ? 443 : 80)}: connect: `;
 }
 
 /** Nobody is there at all. */

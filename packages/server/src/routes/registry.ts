@@ -1,10 +1,12 @@
 import { humanSize, JsonReader, SlipwayError } from "@slipway/base";
+import { formatPlatform } from "@slipway/oci";
 import type { Backends, RegistryAuth, RemoteRequest, TransferStep } from "../backend.ts";
 import type { Call } from "../call.ts";
 import { errorDocument } from "../error-reply.ts";
 import { bytes, json, type Reply } from "../http/reply.ts";
 import type { RouteTable } from "../router.ts";
 import { imageDocument } from "../shapes/image.ts";
+import { readPlatforms } from "./image-platform.ts";
 import { LineStream } from "./line-stream.ts";
 import { present } from "./present.ts";
 
@@ -52,11 +54,19 @@ async function push(call: Call, registries: Backends["registries"]): Promise<Rep
       {
         signal: call.signal,
         onProgress: (step) => lines.send(stepLine(step)),
-        ...present({ credentials, tag: call.query.string("tag"), platform: call.query.string("platform"), form }),
+        ...present({ credentials, tag: call.query.string("tag"), platform: pushedPlatform(call), form }),
       },
       ({ tag, digest, size }) => lines.send({ progressDetail: {}, aux: { Tag: tag, Digest: digest, Size: size } }),
     );
   return await lines.reply(work, failureLine);
+}
+
+/** JSON in Docker's API, from 1.46 on. */
+function pushedPlatform({ query }: Call): string | undefined {
+  const given = query.string("platform");
+  if (given?.startsWith("{") !== true) return given;
+  const [platform] = readPlatforms(query);
+  return platform && formatPlatform(platform);
 }
 
 async function login(call: Call, registries: Backends["registries"]): Promise<Reply> {
