@@ -19,6 +19,8 @@ export interface SupervisorClientOptions {
 const REPEATABLE = new Set(["state", "acknowledge", "delete", "resize", "pause", "resume"]);
 /** Milliseconds a new supervisor gets until it answers. */
 const START_DEADLINE = 10_000;
+/** Milliseconds after which one that has ended without a successor is started again; twice as many each further time. */
+const FIRST_RESPAWN = 50;
 /** Milliseconds between two looks for its socket. */
 const START_STEP = 2;
 
@@ -143,20 +145,29 @@ export class SupervisorClient implements Supervisor {
     };
     const existing = await ControlConnection.open(this.#paths.socket, handlers);
     if (existing !== undefined) return existing;
-    this.#spawn();
+    let child = this.#spawn();
+    let pause = FIRST_RESPAWN;
+    let respawn = performance.now() + pause;
     const deadline = performance.now() + START_DEADLINE;
     while (performance.now() < deadline) {
       await Bun.sleep(START_STEP);
-      if (!existsSync(this.#paths.socket)) continue;
-      const control = await ControlConnection.open(this.#paths.socket, handlers);
-      if (control !== undefined) return control;
+      if (existsSync(this.#paths.socket)) {
+        const control = await ControlConnection.open(this.#paths.socket, handlers);
+        if (control !== undefined) return control;
+      }
+      // It gives way to one that holds the lock; if that one was about to end, as idle ones do, nobody would come any more.
+      const gaveWay = child.exitCode !== null || child.signalCode !== null;
+      if (!gaveWay || performance.now() < respawn) continue;
+      child = this.#spawn();
+      pause *= 2;
+      respawn = performance.now() + pause;
     }
     throw new SlipwayError("unavailable", `the supervisor did not answer within ${START_DEADLINE / 1000} s`, {
       hint: `Its messages are in ${this.#paths.messages}.`,
     });
   }
 
-  #spawn(): void {
+  #spawn(): Bun.Subprocess {
     // A supervisor without a runtime ends at once, and its reason would only be found in its messages.
     findRuntime();
     mkdirSync(this.#paths.root, { recursive: true, mode: 0o700 });
@@ -168,6 +179,7 @@ export class SupervisorClient implements Supervisor {
         cwd: "/",
       });
       child.unref();
+      return child;
     } finally {
       closeSync(messages);
     }
