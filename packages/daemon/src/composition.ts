@@ -69,6 +69,7 @@ export async function compose(config: DaemonConfig, log: Logger, scope: Scope): 
     trash: config.trash,
     logPolicy: config.log,
     debug: config.logLevel === "debug",
+    registrySettings: config.registries,
   });
   scope.defer(() => engine.close({ stopContainers: !config.liveRestore, timeout: stopTimeout(config) }));
   await engine.restore();

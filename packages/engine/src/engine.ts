@@ -28,7 +28,7 @@ import { PrunePlanner, type PrunePlannerParts } from "./prune/prune-plan.ts";
 import { type PruneParts, PruneService } from "./prune/prune-service.ts";
 import { RegistryService } from "./registry-service.ts";
 import { restoreContainers } from "./restore.ts";
-import { SystemService } from "./system-service.ts";
+import { type SystemInfo, SystemService } from "./system-service.ts";
 import { LastUses } from "./trash/last-uses.ts";
 import type { TrashPolicy } from "./trash/trash-policy.ts";
 import { TrashService } from "./trash/trash-service.ts";
@@ -57,6 +57,8 @@ export interface EngineOptions<CacheEntry> {
   /** For containers that do not ask for anything else; json-file, 10 MiB, 3 files unless given. */
   readonly logPolicy?: LogPolicy;
   readonly debug?: boolean;
+  /** How registries are reached, for those who ask. */
+  readonly registrySettings?: SystemInfo["registries"];
   /** What the kernel can limit, for tests of what it cannot. */
   readonly abilities?: CgroupAbilities;
   /** Milliseconds since the epoch. */
@@ -163,6 +165,8 @@ export function createEngine<CacheEntry>(options: EngineOptions<CacheEntry>): En
     version: options.version,
     runtime: options.runtime,
     debug: options.debug ?? false,
+    loggingDriver: context.logPolicy?.driver ?? "json-file",
+    registries: options.registrySettings ?? { mirrors: [], insecureRegistries: [] },
   });
   const networkService = new NetworkService(context);
   const lastUses = new LastUses(store.database);

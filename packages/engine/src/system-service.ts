@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism, hostname, release, totalmem } from "node:os";
 import type { CgroupAbilities } from "@slipway/runtime";
 import type { Image, Store } from "@slipway/store";
+import { backingFileSystem } from "./backing-file-system.ts";
 import type { ContainerService } from "./container-service.ts";
 import type { ContainerListItem } from "./container-view.ts";
 import type { EventLog } from "./event-log.ts";
@@ -35,6 +36,13 @@ export interface SystemInfo {
   /** Open descriptors of the daemon. */
   readonly descriptors: number;
   readonly ipForwarding: boolean;
+  /** What the data root lies on, as Docker names it. */
+  readonly backingFileSystem: string;
+  /** Overlays keep their marks in attributes of users, not of root. */
+  readonly userxattr: boolean;
+  /** Of containers that choose nothing. */
+  readonly loggingDriver: string;
+  readonly registries: { readonly mirrors: readonly string[]; readonly insecureRegistries: readonly string[] };
 }
 
 export interface SystemDependencies<CacheEntry> {
@@ -50,6 +58,8 @@ export interface SystemDependencies<CacheEntry> {
   readonly version: { readonly version: string; readonly gitCommit: string; readonly buildTime: string };
   readonly runtime: SystemInfo["runtime"];
   readonly debug: boolean;
+  readonly loggingDriver: string;
+  readonly registries: SystemInfo["registries"];
 }
 
 const EVENT_FILTERS = [
@@ -80,7 +90,8 @@ export class SystemService<CacheEntry> {
   }
 
   async info(): Promise<SystemInfo> {
-    const { store, events, containers, cgroupVersion, abilities, runtime, debug, id } = this.#deps;
+    const { store, events, containers, cgroupVersion, abilities, runtime, debug, id, loggingDriver, registries } =
+      this.#deps;
     const counts = containers.counts();
     return {
       id,
@@ -105,6 +116,10 @@ export class SystemService<CacheEntry> {
       // Counting costs a walk, and Docker counts only for those who look for faults.
       descriptors: debug ? readdirSync("/proc/self/fd").length : 0,
       ipForwarding: forwards(),
+      backingFileSystem: backingFileSystem(store.root),
+      userxattr: store.userxattr,
+      loggingDriver,
+      registries,
     };
   }
 

@@ -341,6 +341,13 @@ export interface SystemInfo {
   readonly listeners: number;
   readonly descriptors: number;
   readonly ipForwarding: boolean;
+  /** What the data root lies on, as Docker names it. */
+  readonly backingFileSystem: string;
+  /** Overlays keep their marks in attributes of users, not of root. */
+  readonly userxattr: boolean;
+  /** Of containers that choose nothing. */
+  readonly loggingDriver: string;
+  readonly registries: { readonly mirrors: readonly string[]; readonly insecureRegistries: readonly string[] };
 }
 
 export interface SystemBackend {

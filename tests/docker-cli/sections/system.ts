@@ -32,6 +32,7 @@ export const system = section("system", [
   is("info tells the machine", "docker info --format '{{.NCPU}}'; nproc", (text) => new Set(text.split("\n")).size === 1),
   is("info tells the kernel", '[ "$(docker info --format \'{{.KernelVersion}}\')" = "$(uname -r)" ] && echo same', "same"),
   is("info's page", "docker info 2>/dev/null", /Server:\n Containers: 2\n {2}Running: 1\n {2}Paused: 0\n {2}Stopped: 1\n Images: 1\n Server Version: /),
+  is("info tells what the data lie on", "docker info --format '{{range .DriverStatus}}{{index . 0}}={{index . 1}} {{end}}'", /^Backing Filesystem=(extfs|xfs|btrfs|tmpfs) Supports d_type=true /),
   is("no swarm", "docker info --format '{{.Swarm.LocalNodeState}}'", "inactive"),
   fails("swarm commands say so", "docker node ls", 1, /This node is not a swarm manager/),
   is("there are no plug-ins", "docker plugin ls -q", ""),

@@ -45,7 +45,13 @@ export function infoDocument(
     ContainersStopped: stopped,
     Images: info.images,
     Driver: "overlay2",
-    DriverStatus: [["Supports d_type", "true"]],
+    DriverStatus: [
+      ["Backing Filesystem", info.backingFileSystem],
+      ["Supports d_type", "true"],
+      ["Using metacopy", "false"],
+      ["Native Overlay Diff", "true"],
+      ["userxattr", String(info.userxattr)],
+    ],
     Plugins: {
       Volume: ["local"],
       Network: ["bridge", "host", "null"],
@@ -67,7 +73,7 @@ export function infoDocument(
     OomKillDisable: info.abilities.oomKillDisable,
     NGoroutines: 0,
     SystemTime: new Date().toISOString(),
-    LoggingDriver: "json-file",
+    LoggingDriver: info.loggingDriver,
     CgroupDriver: info.cgroupDriver,
     CgroupVersion: String(info.cgroupVersion),
     NEventsListener: info.listeners,
@@ -77,7 +83,7 @@ export function infoDocument(
     OSType: "linux",
     Architecture: machineArchitecture(info.architecture),
     IndexServerAddress: "https://index.docker.io/v1/",
-    RegistryConfig: registryDocument(apiVersion),
+    RegistryConfig: registryDocument(info, apiVersion),
     NCPU: info.cpus,
     MemTotal: info.memoryBytes,
     GenericResources: null,
@@ -102,7 +108,7 @@ export function infoDocument(
     // Containers always outlive the daemon.
     LiveRestoreEnabled: true,
     Isolation: "",
-    InitBinary: "",
+    InitBinary: "docker-init",
     ContainerdCommit: commit(""),
     RuncCommit: commit(info.runtime.version),
     InitCommit: commit(""),
@@ -119,15 +125,22 @@ function runtimeDocument({ runtime }: SystemInfo, apiVersion: ApiVersion): Recor
   return { path: runtime.path || runtime.name, ...(apiVersion >= 44 && { status: features }) };
 }
 
-function registryDocument(apiVersion: ApiVersion): Record<string, unknown> {
+function registryDocument({ registries }: SystemInfo, apiVersion: ApiVersion): Record<string, unknown> {
+  const { mirrors, insecureRegistries } = registries;
+  const blocks = insecureRegistries.filter((each) => each.includes("/"));
+  const hosts = insecureRegistries.filter((each) => !each.includes("/"));
+  const insecure = (Name: string) => [Name, { Name, Mirrors: [], Secure: false, Official: false }] as const;
   return {
     ...(apiVersion < 49 && {
       AllowNondistributableArtifactsCIDRs: [],
       AllowNondistributableArtifactsHostnames: [],
     }),
-    InsecureRegistryCIDRs: ["127.0.0.0/8", "::1/128"],
-    IndexConfigs: { "docker.io": { Name: "docker.io", Mirrors: [], Secure: true, Official: true } },
-    Mirrors: [],
+    InsecureRegistryCIDRs: [...blocks, "::1/128", "127.0.0.0/8"],
+    IndexConfigs: {
+      ...Object.fromEntries(hosts.map(insecure)),
+      "docker.io": { Name: "docker.io", Mirrors: mirrors, Secure: true, Official: true },
+    },
+    Mirrors: mirrors,
   };
 }
 

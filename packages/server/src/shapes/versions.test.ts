@@ -127,6 +127,14 @@ describe("what older and newer versions of the API have", () => {
     expect(await keys("1.52")).toEqual(expect.arrayContaining(["FirewallBackend", "DiscoveredDevices", "CDISpecDirs"]));
     expect(await keys("1.52")).not.toContain("KernelMemoryTCP");
   });
+
+  test("info tells how registries are reached", async () => {
+    const { RegistryConfig } = await document("/info");
+    const { Mirrors, InsecureRegistryCIDRs, IndexConfigs } = RegistryConfig as Json;
+    expect(Mirrors).toEqual(["http://127.0.0.1:5000/"]);
+    expect(InsecureRegistryCIDRs).toEqual(["10.0.0.0/8", "::1/128", "127.0.0.0/8"]);
+    expect(Object.keys(IndexConfigs as Json)).toEqual(["127.0.0.1:5000", "docker.io"]);
+  });
 });
 
 describe("platforms", () => {

@@ -66,6 +66,10 @@ const someInfo: SystemInfo = {
   listeners: 0,
   descriptors: 0,
   ipForwarding: true,
+  backingFileSystem: "extfs",
+  userxattr: false,
+  loggingDriver: "json-file",
+  registries: { mirrors: ["http://127.0.0.1:5000/"], insecureRegistries: ["127.0.0.1:5000", "10.0.0.0/8"] },
 };
 
 /** A container with the given configuration, and otherwise what inspect needs. */
