@@ -8,6 +8,7 @@ interface Run {
 
 /** The ports of a container as `ps` shows them: `0.0.0.0:80->80/tcp, 9000-9002/tcp`; neighbouring ports are joined. */
 export function portsText(ports: readonly PortSummary[]): string {
+  if (ports.length === 0) return "";
   const open = new Map<string, Run>();
   const finished: Run[] = [];
   const moved: string[] = [];

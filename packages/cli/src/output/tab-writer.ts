@@ -12,41 +12,40 @@ const LISTS: ColumnSettings = { minWidth: 10, padding: 3 };
  */
 export function alignColumns(text: string, settings: ColumnSettings = LISTS): string {
   const lines = text.split("\n").map((line) => line.split("\t"));
-  const widths = lines.map((cells) => new Array<number>(cells.length - 1).fill(0));
-  const columns = Math.max(...lines.map((cells) => cells.length - 1), 0);
-  for (let column = 0; column < columns; column++) measureColumn({ lines, widths, settings }, column);
-  return lines
-    .map((cells, row) => cells.map((cell, column) => pad(cell, widths[row]?.[column] ?? 0)).join(""))
-    .join("\n");
+  // One look at the whole: lists of thousands of lines have no time to look at each cell.
+  const widthOf = /[\ud800-\udfff]/.test(text) ? codePoints : units;
+  let columns = 0;
+  for (const cells of lines) columns = Math.max(columns, cells.length - 1);
+  for (let column = 0; column < columns; column++) padColumn({ lines, settings, widthOf }, column);
+  let aligned = "";
+  for (const [row, cells] of lines.entries()) aligned += row === 0 ? cells.join("") : `\n${cells.join("")}`;
+  return aligned;
 }
 
 interface Grid {
-  readonly lines: readonly string[][];
-  readonly widths: readonly number[][];
+  readonly lines: string[][];
   readonly settings: ColumnSettings;
+  readonly widthOf: (cell: string) => number;
 }
 
 /** Gives each block of neighbouring lines that have this column its width. */
-function measureColumn({ lines, widths, settings }: Grid, column: number): void {
+function padColumn({ lines, settings, widthOf }: Grid, column: number): void {
   for (let start = 0; start < lines.length; start++) {
     let end = start;
     let width = settings.minWidth;
-    while (end < lines.length && (lines[end]?.length ?? 0) > column + 1) {
-      width = Math.max(width, widthOf(lines[end]?.[column] ?? "") + settings.padding);
-      end++;
+    for (; end < lines.length; end++) {
+      const cells = lines[end];
+      if (cells === undefined || cells.length <= column + 1) break;
+      width = Math.max(width, widthOf(cells[column] ?? "") + settings.padding);
     }
     for (let row = start; row < end; row++) {
-      const line = widths[row];
-      if (line !== undefined) line[column] = width;
+      const cells = lines[row];
+      const cell = cells?.[column] ?? "";
+      if (cells !== undefined) cells[column] = cell.padEnd(width + cell.length - widthOf(cell));
     }
     if (end > start) start = end - 1;
   }
 }
 
-function pad(cell: string, width: number): string {
-  return width === 0 ? cell : cell + " ".repeat(Math.max(width - widthOf(cell), 0));
-}
-
-function widthOf(text: string): number {
-  return /^[\x00-\x7f]*$/.test(text) ? text.length : [...text].length;
-}
+const units = (cell: string) => cell.length;
+const codePoints = (cell: string) => [...cell].length;

@@ -8,6 +8,7 @@ export function truncateId(id: string): string {
 
 /** At most `length` characters, the last of them `…` when something was left out. */
 export function ellipsis(text: string, length: number): string {
+  if (text.length <= length) return text;
   const characters = [...text];
   if (characters.length <= length) return text;
   return length <= 1 ? characters.slice(0, length).join("") : `${characters.slice(0, length - 1).join("")}…`;
@@ -26,21 +27,22 @@ export function labelsText(labels: Readonly<Record<string, string>> | null | und
     .join(",");
 }
 
+const GO_ESCAPES: Readonly<Record<string, string>> = {
+  '"': '\\"',
+  "\\": "\\\\",
+  "\n": "\\n",
+  "\r": "\\r",
+  "\t": "\\t",
+  "\x07": "\\a",
+  "\b": "\\b",
+  "\f": "\\f",
+  "\v": "\\v",
+};
+
 /** A value in quotation marks with Go's escapes, as `ps` shows commands. */
 export function goQuote(text: string): string {
-  const escapes: Readonly<Record<string, string>> = {
-    '"': '\\"',
-    "\\": "\\\\",
-    "\n": "\\n",
-    "\r": "\\r",
-    "\t": "\\t",
-    "\x07": "\\a",
-    "\b": "\\b",
-    "\f": "\\f",
-    "\v": "\\v",
-  };
   const quoted = text.replace(/["\\\x00-\x1f\x7f]/g, (char) => {
-    return escapes[char] ?? `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`;
+    return GO_ESCAPES[char] ?? `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`;
   });
   return `"${quoted}"`;
 }
