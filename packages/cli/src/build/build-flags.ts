@@ -29,7 +29,7 @@ export const BUILD_FLAGS = {
   label: flag.list("Set a label of the image"),
   load: flag.bool("Not needed: every image that is built is there", { hidden: true }),
   memory: flag.bytes("Not used", { short: "m", hidden: true }),
-  "memory-swap": flag.bytes("Not used", { hidden: true }),
+  "memory-swap": flag.bytes("Not used", { unlimited: true, hidden: true }),
   "metadata-file": flag.string("Write what was built to this file, as JSON"),
   network: flag.string("Network of the steps: default, none or host", { default: "default" }),
   "no-cache": flag.bool("Run every step, also those made before"),

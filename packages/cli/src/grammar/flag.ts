@@ -41,6 +41,8 @@ export interface FlagOptions<K extends FlagKind> {
   readonly type?: string;
   /** The value of `--flag` without one. */
   readonly bare?: string;
+  /** A size may be -1, for no limit. */
+  readonly unlimited?: boolean;
   /** Accepted for old scripts, not shown. */
   readonly hidden?: boolean;
   /** Words that the value may be, for completion and for errors. */

@@ -16,11 +16,12 @@ const ADD: { readonly [K in FlagKind]: Add<K> } = {
   string: (text) => text,
   list: (text, before = []) => [...before, text],
   strings: (text, before = []) => [...before, ...splitCsv(text)],
-  int: (text) => integer(text, /^[+-]?\d+$/, "ParseInt"),
-  uint: (text) => integer(text, /^\d+$/, "ParseUint"),
+  int: (text) => integer(text, "ParseInt"),
+  uint: (text) => integer(text, "ParseUint"),
   decimal: (text) => {
-    if (!/^\d+(\.\d+)?$|^\.\d+$/.test(text)) throw new Error(`failed to parse ${text} as a rational number`);
-    const billionths = Number(text) * 1e9;
+    const [, whole = "", , divisor = "1"] = /^((\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(?:\/(\d+))?$/i.exec(text) ?? [];
+    if (whole === "" || Number(divisor) === 0) throw new Error(`failed to parse ${text} as a rational number`);
+    const billionths = (Number(whole) / Number(divisor)) * 1e9;
     if (Math.abs(billionths - Math.round(billionths)) > 1e-6) throw new Error("value is too precise");
     return Math.round(billionths);
   },
@@ -59,15 +60,21 @@ export function addValue<K extends FlagKind>(
   before: KindValues[K] | undefined,
 ): KindValues[K] {
   flag.check?.(text);
+  if (flag.kind === "bytes" && flag.unlimited !== true && text === "-1") throw new Error("invalid size: '-1'");
   if (flag.choices !== undefined && !flag.choices.includes(text)) {
     throw new Error(`expected one of ${flag.choices.join(", ")}`);
   }
   return ADD[flag.kind](text, before);
 }
 
-function integer(text: string, pattern: RegExp, name: string): number {
-  const value = Number(text);
-  if (!pattern.test(text)) throw new Error(`strconv.${name}: parsing ${JSON.stringify(text)}: invalid syntax`);
+/** As Go reads it: `0x`, `0o`, `0b` and a leading zero name the base, and digits may have underscores between them. */
+function integer(text: string, name: "ParseInt" | "ParseUint"): number {
+  const sign = name === "ParseInt" ? (/^[+-]/.exec(text)?.[0] ?? "") : "";
+  const digits = text.slice(sign.length);
+  const known = /^(0x_?[\da-f]+(_[\da-f]+)*|0o?_?[0-7]+(_[0-7]+)*|0b_?[01]+(_[01]+)*|[1-9]\d*(_\d+)*|0)$/i.test(digits);
+  const plain = digits.replaceAll("_", "").replace(/^0(?=\d)/, "0o");
+  const value = Number(plain) * (sign === "-" ? -1 : 1);
+  if (!known) throw new Error(`strconv.${name}: parsing ${JSON.stringify(text)}: invalid syntax`);
   if (!Number.isSafeInteger(value))
     throw new Error(`strconv.${name}: parsing ${JSON.stringify(text)}: value out of range`);
   return value;

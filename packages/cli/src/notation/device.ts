@@ -106,6 +106,12 @@ export function parseUlimit(text: string): { Name: string; Soft: number; Hard: n
   return { Name: name.toLowerCase(), Soft, Hard };
 }
 
+/** Sorted, and the last of each name, as the API takes them. */
+export function ulimits(texts: readonly string[]): { Name: string; Soft: number; Hard: number }[] {
+  const byName = new Map(texts.map((text) => parseUlimit(text)).map((limit) => [limit.Name, limit]));
+  return [...byName.values()].sort((a, b) => (a.Name < b.Name ? -1 : 1));
+}
+
 /** A value of `--restart`: `no`, `always`, `unless-stopped`, `on-failure[:retries]`, and our `on-unhealthy[:retries]`. */
 export function parseRestart(text: string): { Name: string; MaximumRetryCount: number } {
   if (text === "") return { Name: "no", MaximumRetryCount: 0 };

@@ -3,16 +3,17 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** The text of a file named on the command line. Throws an `Error` worded as Docker does. */
 export async function readFileText(path: string): Promise<string> {
   try {
-    return await Bun.file(path).text();
+    return new TextDecoder("utf-8", { fatal: true }).decode(await Bun.file(path).bytes());
   } catch (error) {
+    if (error instanceof TypeError) throw new Error(`${path} contains invalid utf8 bytes`);
     const code = (error as { code?: unknown }).code;
     throw new Error(`open ${path}: ${code === "ENOENT" ? "no such file or directory" : (error as Error).message}`);
   }
 }
 
 /**
- * Environment of a container from files and flags, flags last. A name without `=` takes its value from our environment,
- * and is left out when it is not set there. Throws an `Error`.
+ * Environment of a container from files and flags, flags last. A name without `=` takes its value from our environment;
+ * what is not set there is left out of files, and given to the engine from flags. Throws an `Error`.
  */
 export async function readEnvironment(
   files: readonly string[],
@@ -20,7 +21,11 @@ export async function readEnvironment(
   env: Environment,
 ): Promise<string[]> {
   const fromFiles = await Promise.all(files.map(async (path) => linesOf(await readFileText(path), path, env)));
-  return [...fromFiles.flat(), ...values.flatMap((value) => withValue(value, env))];
+  const fromFlags = values
+    .flatMap((value) => withValue(value, env))
+    .map((value) => [splitPair(value)[0], value] as const);
+  // Of flags the last one counts; files are passed on as they are.
+  return [...fromFiles.flat(), ...new Map(fromFlags).values()];
 }
 
 /** Labels from files and flags, flags last. */
@@ -43,7 +48,8 @@ function withValue(text: string, env: Environment): string[] {
   if (text === "" || text.startsWith("=")) throw new Error(`invalid environment variable: ${text}`);
   if (text.includes("=")) return [text];
   const value = env[text];
-  return value === undefined ? [] : [`${text}=${value}`];
+  // The engine takes the image's variable of that name away.
+  return value === undefined ? [text] : [`${text}=${value}`];
 }
 
 function linesOf(text: string, path: string, env: Environment | undefined): string[] {

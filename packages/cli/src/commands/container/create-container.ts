@@ -16,6 +16,8 @@ export interface RunErrorOptions {
   readonly verb?: "run" | "create";
 }
 
+const WINDOWS_ONLY = ["cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops"];
+
 /** Creates the container, pulling the image first when it is missing. Returns its ID. Throws `ExitError`, `ApiError`. */
 export async function createContainer(
   input: CreateInput,
@@ -23,6 +25,10 @@ export async function createContainer(
   verb: "run" | "create",
 ): Promise<string> {
   const { flags } = input;
+  const windows = WINDOWS_ONLY.find((name) => input.given(name));
+  if (windows !== undefined) {
+    throw new ExitError(1, `--${windows} requires an engine on Windows, but this one runs on Linux`);
+  }
   const idFile = openIdFile(flags.cidfile, verb);
   try {
     const id = await requestContainer(input, client, verb);
@@ -77,14 +83,18 @@ async function buildBody(input: CreateInput, verb: "run" | "create"): Promise<Re
 /** The file of `--cidfile` is made before the container, so that no container is made whose ID cannot be written. */
 function openIdFile(path: string, verb: "run" | "create"): { write(id: string): void; discard(): void } {
   if (path === "") return { write: () => {}, discard: () => {} };
+  const status = verb === "create" ? 1 : 125;
   const { rmSync, writeFileSync } = process.getBuiltinModule("node:fs");
   try {
     writeFileSync(path, "", { flag: "wx" });
   } catch (error) {
     if ((error as { code?: unknown }).code !== "EEXIST") {
-      throw runError(`failed to create the container ID file: ${(error as Error).message}`, { verb });
+      throw runError(`failed to create the container ID file: ${(error as Error).message}`, { verb, status });
     }
-    throw runError(`container ID file found, make sure the other container isn't running or delete ${path}`, { verb });
+    throw runError(`container ID file found, make sure the other container isn't running or delete ${path}`, {
+      verb,
+      status,
+    });
   }
   return { write: (id) => writeFileSync(path, id), discard: () => rmSync(path, { force: true }) };
 }

@@ -1,10 +1,24 @@
 import { flag } from "../../grammar/flag.ts";
 import { parseGpus, parseRestart, parseThrottle, parseUlimit, parseWeight } from "../../notation/device.ts";
+import { splitPair } from "../../notation/environment.ts";
 import { checkAddress, extraHost } from "../../notation/host.ts";
 import { parseMount } from "../../notation/mount.ts";
 import { linkText, parseNetwork } from "../../notation/network.ts";
 
 const PULL_CHOICES = ["always", "missing", "never"];
+
+function checkLabel(text: string): void {
+  if (splitPair(text)[0].trim() === "") throw new Error(`invalid label '${text}': empty name`);
+}
+
+const SYSCTLS = /^(net\..+|fs\.mqueue\..+|kernel\.(msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced))$/;
+
+function checkSysctl(text: string): void {
+  if (text.includes("=") && SYSCTLS.test(splitPair(text)[0])) return;
+  throw new Error(
+    `sysctl '${text}' is not allowed: a container has net.*, fs.mqueue.*, kernel.msg*, kernel.sem and kernel.shm* of its own`,
+  );
+}
 
 /** The flags of `create`, which `run` has too. */
 export const CREATE_FLAGS = {
@@ -77,7 +91,7 @@ export const CREATE_FLAGS = {
   ipc: flag.string("IPC mode"),
   isolation: flag.string("Isolation technology"),
   "kernel-memory": flag.bytes("Not used any more", { hidden: true }),
-  label: flag.list("Set a label", { short: "l" }),
+  label: flag.list("Set a label", { short: "l", check: checkLabel }),
   "label-file": flag.list("Read labels from a file"),
   link: flag.list("Add a link to another container", { check: linkText }),
   "link-local-ip": flag.list("Add a link-local address"),
@@ -86,7 +100,7 @@ export const CREATE_FLAGS = {
   "mac-address": flag.string("MAC address (92:d0:c6:0a:29:33)"),
   memory: flag.bytes("Memory limit", { short: "m" }),
   "memory-reservation": flag.bytes("Memory to reclaim down to when it is short"),
-  "memory-swap": flag.bytes("Limit of memory and swap together; -1 for no limit of swap"),
+  "memory-swap": flag.bytes("Limit of memory and swap together; -1 for no limit of swap", { unlimited: true }),
   "memory-swappiness": flag.int("Inclination to swap, 0 to 100", { default: -1 }),
   mount: flag.list("Attach a file system", { type: "mount", check: parseMount }),
   name: flag.string("Name of the container"),
@@ -120,7 +134,7 @@ export const CREATE_FLAGS = {
   "stop-signal": flag.string("Signal that stops the container"),
   "stop-timeout": flag.int("Seconds to wait before killing"),
   "storage-opt": flag.list("Option of the container's storage"),
-  sysctl: flag.list("Set a kernel parameter of the namespaces", { type: "map" }),
+  sysctl: flag.list("Set a kernel parameter of the namespaces", { type: "map", check: checkSysctl }),
   tmpfs: flag.list("Mount a tmpfs at a directory"),
   tty: flag.bool("Give the process a terminal", { short: "t" }),
   ulimit: flag.list("Set a limit of resources (name=soft[:hard])", { type: "ulimit", check: parseUlimit }),

@@ -1,13 +1,14 @@
 import type { FlagValues } from "../../grammar/flag.ts";
 import type { Io } from "../../io.ts";
+import { capabilities } from "../../notation/capability.ts";
 import {
   isCdiDevice,
   parseDevice,
   parseGpus,
   parseRestart,
   parseThrottle,
-  parseUlimit,
   parseWeight,
+  ulimits,
 } from "../../notation/device.ts";
 import { pairs, readEnvironment, readFileText, readLabels, splitPair } from "../../notation/environment.ts";
 import { extraHost } from "../../notation/host.ts";
@@ -25,6 +26,8 @@ export interface CreateInput {
   readonly command: readonly string[];
   readonly io: Io;
   /** Docker's client files: logins for images that must be pulled. */
+  /** The engine's socket, as the engine's machine has it. */
+  readonly socket: string;
   readonly configDirectory: string;
   /** Variables with the user's proxies, but for those whose names are given. */
   proxies(given: Iterable<string>): Promise<[name: string, value: string][]>;
@@ -46,7 +49,6 @@ export async function createRequest(input: CreateInput): Promise<Body> {
     Volumes: volumes,
     Labels: await readLabels(flags["label-file"], flags.label),
     Healthcheck: healthcheck(input),
-    MacAddress: flags["mac-address"],
     StopSignal: flags["stop-signal"],
     StopTimeout: input.given("stop-timeout") ? flags["stop-timeout"] : undefined,
     HostConfig: withPaths(flags, {
@@ -103,8 +105,8 @@ function streamFields(flags: CreateValues): Body {
 }
 
 function healthcheck({ flags, given }: CreateInput): Body | undefined {
-  const changed = ["cmd", "interval", "retries", "start-interval", "start-period", "timeout"].some((name) =>
-    given(`health-${name}`),
+  const changed = (["cmd", "interval", "retries", "start-interval", "start-period", "timeout"] as const).some(
+    (name) => given(`health-${name}`) && Boolean(flags[`health-${name}`]),
   );
   if (flags["no-healthcheck"]) {
     if (changed) throw new Error("--no-healthcheck conflicts with --health-* options");
@@ -116,7 +118,7 @@ function healthcheck({ flags, given }: CreateInput): Body | undefined {
   }
   if (flags["health-retries"] < 0) throw new Error("--health-retries cannot be negative");
   return clean({
-    Test: given("health-cmd") ? ["CMD-SHELL", flags["health-cmd"]] : undefined,
+    Test: flags["health-cmd"] === "" ? undefined : ["CMD-SHELL", flags["health-cmd"]],
     Interval: flags["health-interval"],
     Timeout: flags["health-timeout"],
     StartPeriod: flags["health-start-period"],
@@ -125,11 +127,11 @@ function healthcheck({ flags, given }: CreateInput): Body | undefined {
   });
 }
 
-function hostFields({ flags, given, io }: CreateInput): Body {
+function hostFields({ flags, given, io, socket }: CreateInput): Body {
   const restart = parseRestart(flags.restart);
   if (flags.rm && restart.Name !== "no") throw new Error("conflicting options: cannot specify both --restart and --rm");
   const { rows, columns } = flags.tty && io.stdout.isTerminal() ? io.stdout.size() : { rows: 0, columns: 0 };
-  const socketMount = { Type: "bind", Source: "/run/slipway.sock", Target: "/var/run/docker.sock" };
+  const socketMount = { Type: "bind", Source: socket, Target: "/var/run/docker.sock" };
   const mounts = [...flags.mount.map(parseMount), ...(flags["use-api-socket"] ? [socketMount] : [])];
   return {
     ContainerIDFile: flags.cidfile,
@@ -198,7 +200,7 @@ function resourceFields({ flags, given }: CreateInput): Body {
     Devices: flags.device.filter((text) => !isCdiDevice(text)).map(parseDevice),
     DeviceCgroupRules: flags["device-cgroup-rule"].map(cgroupRule),
     DeviceRequests: requests,
-    Ulimits: flags.ulimit.map(parseUlimit),
+    Ulimits: ulimits(flags.ulimit),
     OomKillDisable: given("oom-kill-disable") ? flags["oom-kill-disable"] : undefined,
     OomScoreAdj: flags["oom-score-adj"],
   };
@@ -206,9 +208,10 @@ function resourceFields({ flags, given }: CreateInput): Body {
 
 async function securityFields(flags: CreateValues): Promise<Body> {
   const options = await Promise.all(flags["security-opt"].map(securityOption));
+  const { add, drop } = capabilities(flags["cap-add"], flags["cap-drop"]);
   return {
-    CapAdd: flags["cap-add"],
-    CapDrop: flags["cap-drop"],
+    CapAdd: add,
+    CapDrop: drop,
     Privileged: flags.privileged,
     ReadonlyRootfs: flags["read-only"],
     SecurityOpt: options.filter((option) => option !== UNCONFINED_PATHS),

@@ -1,3 +1,4 @@
+import { DEFAULT_SOCKET } from "../../client/host.ts";
 import { atLeast, command } from "../../grammar/command.ts";
 import { createContainer } from "./create-container.ts";
 import { CREATE_FLAGS } from "./create-flags.ts";
@@ -17,6 +18,7 @@ export const create = command({
       command: commandLine,
       io: session.io,
       configDirectory: session.configDirectory,
+      socket: client.host.kind === "unix" ? client.host.path : DEFAULT_SOCKET,
       proxies: (given: Iterable<string>) => session.proxies(given),
     };
     session.io.stdout.write(`${await createContainer(input, client, "create")}\n`);

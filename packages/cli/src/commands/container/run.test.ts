@@ -180,7 +180,7 @@ const BODIES: readonly (readonly [line: string, body: Record<string, unknown>])[
     "-p 8080:80 x",
     { ExposedPorts: { "80/tcp": {} }, HostConfig: { PortBindings: { "80/tcp": [{ HostIp: "", HostPort: "8080" }] } } },
   ],
-  ["-e A=1 -e HOME x", { Env: ["A=1"] }],
+  ["-e A=1 -e HOME -e A=2 x", { Env: ["A=2", "HOME"] }],
   ["-v /a:/b -v /c x", { Volumes: { "/c": {} }, HostConfig: { Binds: ["/a:/b"] } }],
   ["--network host x", { HostConfig: { NetworkMode: "host" } }],
   [
@@ -206,9 +206,13 @@ const BODIES: readonly (readonly [line: string, body: Record<string, unknown>])[
   ],
   ["--add-host a=1.2.3.4 --add-host b:::1 x", { HostConfig: { ExtraHosts: ["a:1.2.3.4", "b:::1"] } }],
   [
-    "--tmpfs /t:size=1m --sysctl a.b=1 --log-opt max-size=1m x",
+    "--tmpfs /t:size=1m --sysctl net.b=1 --log-opt max-size=1m x",
     {
-      HostConfig: { Tmpfs: { "/t": "size=1m" }, Sysctls: { "a.b": "1" }, LogConfig: { Config: { "max-size": "1m" } } },
+      HostConfig: {
+        Tmpfs: { "/t": "size=1m" },
+        Sysctls: { "net.b": "1" },
+        LogConfig: { Config: { "max-size": "1m" } },
+      },
     },
   ],
   ["--security-opt systempaths=unconfined x", { HostConfig: { MaskedPaths: [], ReadonlyPaths: [] } }],

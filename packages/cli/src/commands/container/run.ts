@@ -1,5 +1,6 @@
 import type { EngineClient } from "../../client/engine-client.ts";
 import { hijack } from "../../client/hijack.ts";
+import { DEFAULT_SOCKET } from "../../client/host.ts";
 import { ApiError, ConnectionError, ExitError } from "../../errors.ts";
 import { atLeast, command } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
@@ -43,6 +44,7 @@ export const run = command({
       command: commandLine,
       io,
       configDirectory: session.configDirectory,
+      socket: client.host.kind === "unix" ? client.host.path : DEFAULT_SOCKET,
       proxies: (given: Iterable<string>) => session.proxies(given),
     };
     const id = await createContainer(input, client, "run").catch((error: unknown) => {

@@ -20,7 +20,7 @@ export const update = command({
     "kernel-memory": flag.bytes("Not used any more", { hidden: true }),
     memory: flag.bytes("Memory limit", { short: "m" }),
     "memory-reservation": flag.bytes("Memory to reclaim down to when it is short"),
-    "memory-swap": flag.bytes("Limit of memory and swap together; -1 for no limit of swap"),
+    "memory-swap": flag.bytes("Limit of memory and swap together; -1 for no limit of swap", { unlimited: true }),
     "pids-limit": flag.int("Number of processes; -1 for no limit"),
     restart: flag.string(
       "What to do at the container's exit: no, always, unless-stopped, on-failure[:n], on-unhealthy[:n]",
