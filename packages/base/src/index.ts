@@ -13,6 +13,7 @@ export {
   SlipwayError,
 } from "./errors.ts";
 export { EventBus } from "./event-bus.ts";
+export { harmlessPattern } from "./harmless-pattern.ts";
 export { randomId, shortId } from "./ids.ts";
 export { JsonReader } from "./json-reader.ts";
 export { KeyedLock, type Unlock } from "./keyed-lock.ts";

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { humanDuration, parseDuration } from "./duration.ts";
+import { harmlessPattern } from "./harmless-pattern.ts";
 import { nearest } from "./nearest.ts";
 import { binarySize, humanSize, parseSize } from "./size.ts";
 
@@ -73,4 +74,15 @@ describe("the nearest word", () => {
   ])("%s means %s", (word, meant) => expect(nearest(word, ["build", "images", "stop", "run"])).toBe(meant));
 
   test("is nothing when all are far", () => expect(nearest("xyzzy", ["build", "run"])).toBeUndefined());
+});
+
+test.each([["(a+)+$"], ["(a|a)*b"], ["a*a*a*a*b"], [`${"a?".repeat(30)}`], ["(a)\\1"], ["("]])(
+  "the pattern %s, which is none or may take for ever, is not used",
+  (pattern) => {
+    expect(harmlessPattern(pattern)).toBeUndefined();
+  },
+);
+
+test("patterns as people write them are", () => {
+  expect(harmlessPattern("^com\\.example\\.[a-z]+$")?.test("com.example.name")).toBe(true);
 });

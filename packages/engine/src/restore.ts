@@ -1,13 +1,14 @@
-import { mkdirSync, readdirSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { errnoOf, errorMessage, shortId } from "@slipway/base";
+import { errorMessage, shortId } from "@slipway/base";
 import { Cgroup, cgroupsPath, type ExitRecord, type KnownExec } from "@slipway/runtime";
 import { unmountBelow } from "@slipway/sys";
 import type { ContainerContext } from "./container-context.ts";
 import { cleanUp, publishDeath, removeEntry, tearDown } from "./container-end.ts";
 import { type ContainerEntry, exitEvent } from "./container-index.ts";
 import { isAlive } from "./container-life.ts";
+import { namesIn } from "./directory-names.ts";
 import { agree } from "./networks/container-endpoints.ts";
 import { removeView } from "./opened-root.ts";
 import { readRestartPolicy, restartsAfter, startsWithEngine } from "./restart-policy.ts";
@@ -187,15 +188,6 @@ async function removeLeftovers(context: ContainerContext, kept: ReadonlySet<stri
   }
   for (const name of namesIn(paths.containers)) {
     if (index.get(name) === undefined) await rm(join(paths.containers, name), { recursive: true, force: true });
-  }
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return [];
-    throw error;
   }
 }
 

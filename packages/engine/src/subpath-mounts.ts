@@ -1,8 +1,9 @@
-import { mkdirSync, readdirSync, rmdirSync, unlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmdirSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf, SlipwayError } from "@slipway/base";
 import { bindMount, closeFd, fdPath, fstatNs, O, openInRoot, openPath, unmountBelow } from "@slipway/sys";
 import type { ContainerPaths } from "./container-paths.ts";
+import { namesIn } from "./directory-names.ts";
 
 /** A part of a volume or of an image, named by its path inside. */
 export interface Part {
@@ -69,14 +70,5 @@ function removeEmpty(path: string): void {
     if (errnoOf(error) === "ENOENT") return;
     if (errnoOf(error) !== "ENOTDIR") throw error;
     unlinkSync(path);
-  }
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return [];
-    throw error;
   }
 }

@@ -1,7 +1,8 @@
 import type { Database } from "bun:sqlite";
-import { readdirSync, rmdirSync } from "node:fs";
+import { rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "@slipway/base";
+import { namesIn } from "../directory-names.ts";
 import { isVolumeName } from "../mount-spec.ts";
 
 /**
@@ -29,13 +30,4 @@ function removeIfEmpty(directory: string): boolean {
     }
   }
   return true;
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return [];
-    throw error;
-  }
 }

@@ -1,3 +1,4 @@
+import { harmlessPattern } from "@slipway/base";
 import type { Container, LogRecord } from "../backend.ts";
 import { nanoTimestamp } from "../shapes/time.ts";
 
@@ -33,23 +34,18 @@ function logAttributes({ config, hostConfig }: Container): string {
     .join(",");
 }
 
+/** Longer ones are not held against a pattern, which takes more than proportional time. */
+const LONGEST_KEY = 256;
+
 function selected(
   entries: readonly (readonly [string, string])[],
   names: string | undefined,
   pattern: string | undefined,
 ): (readonly [string, string])[] {
   const wanted = new Set((names ?? "").split(",").filter(Boolean));
-  const expression = compile(pattern);
-  return entries.filter(([key]) => wanted.has(key) || expression?.test(key) === true);
-}
-
-function compile(pattern: string | undefined): RegExp | undefined {
-  if (!pattern) return undefined;
-  try {
-    return new RegExp(pattern);
-  } catch {
-    return undefined;
-  }
+  const expression = pattern ? harmlessPattern(pattern) : undefined;
+  const isShort = (key: string) => key.length <= LONGEST_KEY;
+  return entries.filter(([key]) => wanted.has(key) || (isShort(key) && expression?.test(key) === true));
 }
 
 /** Go's `url.QueryEscape`. */
