@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writ
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DockerRegistry } from "./docker-registry.ts";
-import { BASE, Engine } from "./harness.ts";
+import { BASE, Engine, SLIPWAY } from "./harness.ts";
 
 const TIMEOUT = 120_000;
 
@@ -107,6 +107,70 @@ describe("a registry that wants a password", () => {
       expect(await slipway(["manifest", "inspect", name])).toMatchObject({ code: 0 });
       expect(await slipway(["logout", registry.host])).toMatchObject({ code: 0 });
       expect((await slipway(["push", "-q", name])).code).toBe(1);
+    },
+    TIMEOUT,
+  );
+
+  test(
+    "asks for name and password on a terminal, and does not show the password",
+    async () => {
+      let shown = "";
+      const child = Bun.spawn([SLIPWAY, "login", registry.host], {
+        env: { ...process.env, DOCKER_HOST: `unix://${engine.socket}`, DOCKER_CONFIG: join(directory, "typed") },
+        terminal: { cols: 80, rows: 24, data: (_, chunk) => void (shown += Buffer.from(chunk).toString()) },
+      });
+      const until = async (text: string) => {
+        for (const deadline = Date.now() + 10_000; !shown.includes(text); await Bun.sleep(5)) {
+          if (Date.now() > deadline) throw new Error(`no ${text} in ${shown}`);
+        }
+      };
+      await until("Username: ");
+      child.terminal?.write("ann\r");
+      await until("Password: ");
+      child.terminal?.write("secret\r");
+      await until("Login Succeeded");
+      expect(await child.exited).toBe(0);
+      expect(shown).not.toContain("secret");
+      const file = JSON.parse(readFileSync(join(directory, "typed/config.json"), "utf8")) as { auths: object };
+      expect(Object.keys(file.auths)).toEqual([registry.host]);
+    },
+    TIMEOUT,
+  );
+
+  test(
+    "an identity token of a helper reaches the token service, and logins of one registry's helper only that",
+    async () => {
+      const forms: string[] = [];
+      const front: Bun.Server<undefined> = Bun.serve({
+        port: 0,
+        hostname: "127.0.0.1",
+        async fetch(request): Promise<Response> {
+          if (request.method === "POST") forms.push(await request.text());
+          if (new URL(request.url).pathname === "/token") return Response.json({ access_token: "short" });
+          const challenge = `Bearer realm="http://127.0.0.1:${front.port}/token",service="test"`;
+          const headers = { "WWW-Authenticate": challenge };
+          const status = request.headers.has("authorization") ? 404 : 401;
+          return Response.json({ errors: [] }, { status, headers });
+        },
+      });
+      mkdirSync(join(directory, "bin"), { recursive: true });
+      const helper = join(directory, "bin/docker-credential-token");
+      writeFileSync(
+        helper,
+        '#!/bin/sh\nread server\necho "{\\"Username\\":\\"<token>\\",\\"Secret\\":\\"of $server\\"}"\n',
+      );
+      chmodSync(helper, 0o755);
+      const config = join(directory, "tokens");
+      mkdirSync(config);
+      const host = `localhost:${front.port}`;
+      writeFileSync(join(config, "config.json"), JSON.stringify({ credHelpers: { [host]: "token" } }));
+      const missing = await client(config)(["pull", `${host}/team/app:v1`]);
+      expect(missing.stderr).toContain(`manifest for ${host}/team/app:v1 not found`);
+      expect(new URLSearchParams(forms[0]).get("refresh_token")).toBe(`of ${host}`);
+      expect((await client(config)(["pull", `${registry.host}/private/base:v1`])).stderr).toContain(
+        "pull access denied",
+      );
+      await front.stop(true);
     },
     TIMEOUT,
   );
