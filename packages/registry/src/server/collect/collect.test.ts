@@ -40,6 +40,25 @@ test("a blob that waits for its manifest is kept for the grace time", async () =
   expect((await registry.fetch(`/v2/app/blobs/${digest}`)).status).toBe(404);
 });
 
+test("an upload that becomes a blob while strays are looked for stays, however old its bytes are", async () => {
+  await using registry = await TestRegistry.start();
+  const { storage } = registry;
+  let digest = "";
+  const contents = new Proxy(storage.contents, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name);
+      if (name !== "strays") return typeof value === "function" ? value.bind(target) : value;
+      return async function* (...given: Parameters<typeof target.strays>) {
+        digest = await registry.pushBlob("app", "late");
+        yield* target.strays(...given);
+      };
+    },
+  });
+  const options = { grace: HOUR, now: Date.now() + 2 * HOUR };
+  expect(await collect({ ...storage, contents }, options)).toEqual(NOTHING);
+  expect((await registry.fetch(`/v2/app/blobs/${digest}`)).status).toBe(200);
+});
+
 test("a blob of one repository stays while another one holds it", async () => {
   await using registry = await TestRegistry.start();
   await registry.pushImage("app", "v1", "shared");

@@ -140,13 +140,25 @@ async function sweepContents(storage: Storage, held: ReadonlySet<Digest>, { befo
   return { blobs, bytes, places };
 }
 
+/** Bytes of an upload that had been idle for long look as old as those of a crash, also when it has just become a blob. */
 async function sweepPlaces(storage: Storage, named: ReadonlySet<string>, { before, isPlan }: Sweep): Promise<number> {
-  let count = 0;
-  for await (const at of storage.contents.strays(named, before)) {
-    count++;
-    if (!isPlan) await storage.contents.remove({ at });
+  const found: string[] = [];
+  for await (const at of storage.contents.strays(named, before)) found.push(at);
+  const since = found.length === 0 ? named : await namedPlaces(storage);
+  const strays = found.filter((at) => !since.has(at));
+  if (!isPlan) for (const at of strays) await storage.contents.remove({ at });
+  return strays.length;
+}
+
+async function namedPlaces({ records }: Storage): Promise<Set<string>> {
+  const places = new Set<string>();
+  const breath = new Breath();
+  for await (const key of everyKey(records, CONTENTS)) {
+    await breath.take();
+    const value = await records.get(key);
+    if (value !== undefined) places.add(decodeContent(value).at);
   }
-  return count;
+  return places;
 }
 
 async function expireUploads(storage: Storage, { before, isPlan }: Sweep): Promise<number> {

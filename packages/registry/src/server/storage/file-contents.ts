@@ -72,6 +72,9 @@ export class FileContents implements ContentStore {
   async finish({ id, size }: Measured, name: string): Promise<Place> {
     const handle = await openUpload(join(this.#uploads, id));
     try {
+      // Of now: an upload that was idle for long is no stray the moment before its record is written.
+      const now = new Date();
+      await handle.utimes(now, now);
       await handle.datasync();
     } finally {
       await handle.close();
