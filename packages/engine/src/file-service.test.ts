@@ -94,6 +94,9 @@ test("what an archive asks for and no root can have is the archive's mistake", a
     { name: "etc/passwd/below", type: "file" as const },
   ];
   for (const member of members) await expect(extract("/", tarOf([member]))).rejects.toMatchObject({ code: "invalid" });
+  await expect(extract("/", tarOf([{ name: "etc/passwd/below", type: "file" }]))).rejects.toThrow(
+    'cannot unpack "etc/passwd/below": not a directory',
+  );
 });
 
 test("a directory gives way to a file only when that is allowed", async () => {

@@ -55,9 +55,11 @@ export async function extractTree(
   options: ExtractOptions,
 ): Promise<void> {
   const writer = new Extraction(root, options);
+  let entry = "";
   try {
     for await (const { header, content } of readTar(await expanded(tar))) {
       options.signal.throwIfAborted();
+      entry = header.name;
       await writer.add(header, content);
     }
     writer.finish();
@@ -66,13 +68,21 @@ export async function extractTree(
       throw new SlipwayError("forbidden", "mounted volume is marked read-only", { cause: error });
     }
     // What the archive asks for cannot be had in this root: no failure of ours.
-    if (IMPOSSIBLE.has(errnoOf(error) ?? "")) throw new SlipwayError("invalid", errorMessage(error), { cause: error });
+    if (IMPOSSIBLE.has(errnoOf(error) ?? "")) {
+      const name = JSON.stringify(entry.slice(0, 200));
+      throw new SlipwayError("invalid", `cannot unpack ${name}: ${kernelsWords(error)}`, { cause: error });
+    }
     // What the client sent is damaged, nothing of ours.
     if (isError(error, "corrupt")) throw new SlipwayError("invalid", error.message, { cause: error });
     throw error;
   } finally {
     writer.close();
   }
+}
+
+/** "no such file or directory", of "ENOENT: no such file or directory, open 'x'". */
+function kernelsWords(error: unknown): string {
+  return /^E[A-Z0-9]+: ([^,]+),/.exec(errorMessage(error))?.[1] ?? errorMessage(error);
 }
 
 class Extraction {
