@@ -87,7 +87,7 @@ export async function pruneCache(services: BuildServices, options: PruneOptions)
     services.cacheMounts.remove(record.id);
     freedBytes += record.size;
   }
-  const report = await services.store.collect();
+  const report = await services.store.collect({ unfinished: true });
   return { removed: chosen.map(({ id }) => id), freedBytes: freedBytes + report.freedBytes };
 }
 

@@ -191,7 +191,7 @@ export class ImageService {
       removed.push(...image.names.map((name) => ({ untagged: familiarReference(name) })));
       removed.push(...(await erase(this.#deps, image, { noPrune: true, keep: keep(image) })));
     }
-    const collected = await store.collect();
+    const collected = await store.collect({ unfinished: true });
     const layers = collected.removed.filter(({ kind }) => kind === "layer").map(({ id }) => ({ deleted: id }));
     const attributes = { reclaimed: String(collected.freedBytes) };
     events.publish({ type: "image", action: "prune", id: "", attributes });

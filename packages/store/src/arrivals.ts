@@ -48,6 +48,7 @@ export class Arrivals implements ArrivalStore {
     const { digest, size, diffId, lease, signal } = options;
     const stored = blobs.stat(digest) === undefined ? undefined : blobs.path(digest);
     const claim = blobs.claim(digest, lease, digest);
+    heldLease(lease).diffs.add(diffId);
     const path = stored ?? claim.path;
     const there = fileSize(path) ?? 0;
     const home = trees.newHome();

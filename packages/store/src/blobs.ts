@@ -1,13 +1,13 @@
 import type { Database } from "bun:sqlite";
 import { createHash, type Hash, randomBytes } from "node:crypto";
-import { closeSync, openSync, renameSync, statSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, openSync, readdirSync, renameSync, statSync, unlinkSync, writeSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { errnoOf, SlipwayError } from "@slipway/base";
 import { type Digest, digestAlgorithm, digestHex } from "@slipway/oci";
 import type { DiskSync } from "./disk-sync.ts";
 import type { BlobInfo, BlobStore, BlobWriter, IngestOptions, Lease, StorePaths } from "./faces.ts";
 import { heldLease } from "./leases.ts";
-import { blobPath, resumablePath } from "./paths.ts";
+import { blobPath, RESUMABLE_SUFFIX, resumablePath } from "./paths.ts";
 
 const READ_CHUNK = 256 * 1024;
 const DOCUMENT_LIMIT = 8 * 1024 * 1024;
@@ -97,6 +97,16 @@ export class Blobs implements BlobStore {
     heldLease(lease).blobs.add(digest);
     this.#writing.add(key);
     return { path: resumablePath(this.#paths, key), release: () => void this.#writing.delete(key) };
+  }
+
+  /** Files of keys that nobody writes now: what was broken off. Bytes. */
+  unfinished(): { readonly path: string; readonly size: number }[] {
+    const written = new Set([...this.#writing].map((key) => resumablePath(this.#paths, key)));
+    return readdirSync(this.#paths.ingest)
+      .filter((name) => name.endsWith(RESUMABLE_SUFFIX))
+      .map((name) => `${this.#paths.ingest}/${name}`)
+      .filter((path) => !written.has(path))
+      .map((path) => ({ path, size: fileSize(path) ?? 0 }));
   }
 
   /** A name for a file that does not outlive this process. */

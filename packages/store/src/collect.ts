@@ -16,6 +16,8 @@ export interface CollectorOptions {
   readonly manifestLayers: (id: ImageId) => readonly Digest[];
   readonly writables: Writables;
   readonly trash: Trash;
+  /** Files of content that did not arrive whole. */
+  readonly unfinished: () => readonly { readonly path: string; readonly size: number }[];
   /** Called before files of blobs go. */
   readonly beforeSweep: () => void;
 }
@@ -40,16 +42,21 @@ export class Collector {
     this.#owners.set(owner, roots);
   }
 
-  collect(): CollectionReport {
-    const { marked, removed, held } = this.#mark(NOTHING);
+  collect({ unfinished = false }: { readonly unfinished?: boolean } = {}): CollectionReport {
+    const { marked, removed, held } = this.#mark({ ...NOTHING, unfinished });
+    const { database, trash } = this.#options;
+    const kept = JSON.stringify(held);
+    database.query("DELETE FROM arrivals WHERE diff_id NOT IN (SELECT value FROM json_each(?))").run(kept);
     this.#sweep(removed, held);
-    return this.#report(marked, removed);
+    const files = unfinished ? this.#options.unfinished() : [];
+    for (const { path } of files) trash.take(path);
+    return this.#report(marked, removed, files);
   }
 
   /** What would be collected if all of `absent` were gone. */
   plan(absent: Absent = NOTHING): CollectionReport {
     const { marked, removed } = this.#mark(absent);
-    return this.#report(marked, removed);
+    return this.#report(marked, removed, absent.unfinished === true ? this.#options.unfinished() : []);
   }
 
   #mark(absent: Absent): { marked: Marks; removed: Unmarked[]; held: readonly Digest[] } {
@@ -57,15 +64,16 @@ export class Collector {
     this.#markRoots(marked, absent);
     this.#markImages(marked, absent);
     this.#markLayers(marked);
-    const held = this.#markArrivals(marked);
+    const held = this.#markArrivals(marked, absent.unfinished === true);
     return { marked, removed: this.#unmarked(marked), held };
   }
 
-  #report(marked: Marks, removed: readonly Unmarked[]): CollectionReport {
+  #report(marked: Marks, removed: readonly Unmarked[], files: readonly { readonly size: number }[]): CollectionReport {
+    const ofFiles = files.reduce((sum, { size }) => sum + size, 0);
     return {
       removed: removed.map(({ kind, id, bytes }) => ({ kind, id, bytes })),
       kept: marked.report(),
-      freedBytes: removed.reduce((sum, { bytes }) => sum + bytes, 0),
+      freedBytes: removed.reduce((sum, { bytes }) => sum + bytes, ofFiles),
     };
   }
 
@@ -115,10 +123,11 @@ export class Collector {
   }
 
   /** Layers without a place in a stack: those that a lease holds, and those of pulls that broke off lately. */
-  #markArrivals(marked: Marks): readonly Digest[] {
+  #markArrivals(marked: Marks, unfinished: boolean): readonly Digest[] {
     const { database, leases } = this.#options;
-    database.query("DELETE FROM arrivals WHERE until < ?").run(Date.now());
-    const arrived = database.query<{ diffId: Digest }, []>("SELECT diff_id AS diffId FROM arrivals").all();
+    const arrived = database
+      .query<{ diffId: Digest }, [number]>("SELECT diff_id AS diffId FROM arrivals WHERE until >= ?")
+      .all(unfinished ? Number.MAX_SAFE_INTEGER : Date.now());
     const held = new Set(arrived.map(({ diffId }) => diffId));
     for (const { diffs } of leases.all()) for (const diffId of diffs) held.add(diffId);
     const tarOf = database.query<{ tar: Digest | null }, [string]>("SELECT tar FROM diffs WHERE diff_id = ?");

@@ -78,7 +78,12 @@ export type Root =
   | { readonly kind: "image"; readonly id: ImageId; readonly reason: string };
 
 export type CollectOptions =
-  | { readonly plan?: false; readonly signal?: AbortSignal }
+  | {
+      readonly plan?: false;
+      /** Also what pulls that broke off have left to go on with. */
+      readonly unfinished?: boolean;
+      readonly signal?: AbortSignal;
+    }
   | { readonly plan: true; readonly without?: Absent; readonly signal?: AbortSignal };
 
 /** What a plan takes as gone already. */
@@ -88,6 +93,8 @@ export interface Absent {
   readonly writables: ReadonlySet<string>;
   /** What these owners would hold, in place of what they hold. */
   readonly roots: ReadonlyMap<string, readonly Root[]>;
+  /** Also what pulls that broke off have left. */
+  readonly unfinished?: boolean;
 }
 
 export interface CollectionReport {

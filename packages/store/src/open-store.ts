@@ -124,6 +124,7 @@ class OpenedStore implements Store {
       manifestLayers: (id) => this.images.get(id)?.manifest.layers.map(({ digest }) => digest) ?? [],
       writables,
       trash: this.#trash,
+      unfinished: () => this.blobs.unfinished(),
       beforeSweep: () => this.#layout.write(),
     });
     this.restorables = new Restorables({
@@ -188,7 +189,7 @@ class OpenedStore implements Store {
 
   async collect(options: CollectOptions = {}): Promise<CollectionReport> {
     options.signal?.throwIfAborted();
-    return options.plan === true ? this.#collector.plan(options.without) : this.#collector.collect();
+    return options.plan === true ? this.#collector.plan(options.without) : this.#collector.collect(options);
   }
 
   usage(): StoreUsage {

@@ -211,6 +211,7 @@ export class PrunePlanner {
       images: new Set(images.keys()),
       writables: new Set([...containers.values()].map(({ definition }) => definition.writableId)),
       roots: new Map(roots),
+      unfinished: true,
     };
   }
 }

@@ -188,9 +188,9 @@ describe("a pull", () => {
       await source.makeImage(formatReference(name), [24 * MiB]);
       await source.client.push(name, { signal });
       await using target = await StoreFixture.open({ rangesAfter: 0 });
-      // A stop of a moment makes the first connection slow.
+      // A stop of a moment makes the layer's first connection slow; the config's is the one before.
       proxy.inject(
-        { on: BLOB, times: 1, pauseAfter: 100_000 },
+        { on: BLOB, times: 2, pauseAfter: 100_000 },
         { on: BLOB, times: 3, cut: { way: "down", after: 90_000 } },
       );
       await target.client.pull(name, { signal });
@@ -214,6 +214,24 @@ describe("a pull", () => {
     await target.store.collect();
     expect(target.store.usage()).toEqual({ layerBytes: 0, blobBytes: 0 });
     expect(await target.problems()).toEqual([]);
+  });
+
+  test("that broke off leaves what a prune frees, and a plan tells of", async () => {
+    await using target = await StoreFixture.open({ maxAttempts: 1, rangesAfter: 60_000 });
+    const name = named(proxy.port, "app:v1");
+    proxy.inject({ on: BLOB, cut: { way: "down", after: BIG / 2 } });
+    await expect(target.client.pull(name, { signal })).rejects.toThrow();
+    const without = { images: new Set<never>(), writables: new Set<string>(), roots: new Map(), unfinished: true };
+    const { freedBytes } = await target.store.collect({ plan: true, without });
+    expect(freedBytes).toBeGreaterThan(BIG * 0.4);
+    expect((await target.store.collect()).freedBytes).toBe(0);
+    expect((await target.store.collect({ unfinished: true })).freedBytes).toBe(freedBytes);
+    expect((await target.store.collect({ unfinished: true })).freedBytes).toBe(0);
+    expect(target.store.usage()).toEqual({ layerBytes: 0, blobBytes: 0 });
+    expect(await target.problems()).toEqual([]);
+    proxy.inject();
+    await target.client.pull(name, { signal });
+    expect(proxy.down).toBeGreaterThan(BIG);
   });
 
   test(
