@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { SlipwayError } from "@slipway/base";
 import { type Endpoint, hostnameFile, hostResolver, hostsFile, type Networks, resolvConf } from "@slipway/network";
 import type { Mount } from "@slipway/runtime";
 import type { ContainerPaths } from "./container-paths.ts";
@@ -65,9 +66,12 @@ export function writeResolvConf(
   writeFileSync(files.resolvConf, resolver, { mode: 0o644 });
 }
 
+/** Bytes; larger is no hosts file. */
+const MOST_HOSTS = 1024 * 1024;
+
 /**
  * Changes lines of the hosts file of a container that runs, in place: it is bound over the container's own, and what others
- * wrote into it stays.
+ * wrote into it stays. Throws `exhausted` for one that is too large, and what the file system says.
  */
 export function changeHosts(
   files: EtcFiles,
@@ -76,6 +80,9 @@ export function changeHosts(
     readonly add?: readonly string[];
   },
 ): void {
+  const { size } = statSync(files.hosts);
+  // The container writes to it as it likes.
+  if (size > MOST_HOSTS) throw new SlipwayError("exhausted", `a container's hosts file has ${size} bytes: left alone`);
   const lines = readFileSync(files.hosts, "utf8").replace(/\n$/, "").split("\n");
   const kept = lines.filter((line) => {
     const [address = "", ...names] = line.split(/\s+/);

@@ -1,4 +1,4 @@
-import { isError, SlipwayError } from "@slipway/base";
+import { errorMessage, isError, SlipwayError, shortId } from "@slipway/base";
 import type { ContainerContext } from "../container-context.ts";
 import { changeHosts, etcFilesOf } from "../container-files.ts";
 import type { ContainerEntry, ContainerIndex } from "../container-index.ts";
@@ -98,7 +98,7 @@ function hostsLine({ alias, other, address }: Linked): string {
   return `${address}\t${[...new Set([alias, other.definition.config.Hostname ?? "", other.name])].join(" ")}`;
 }
 
-/** A container has a new address: running ones that are linked to it learn it. */
+/** A container has a new address: running ones that are linked to it learn it. Their files are not its own trouble: it runs. */
 export function tellLinkers(context: ContainerContext, other: ContainerEntry): void {
   const address = addressOf(other);
   if (address === undefined) return;
@@ -108,7 +108,12 @@ export function tellLinkers(context: ContainerContext, other: ContainerEntry): v
       if (id !== other.id) continue;
       const files = etcFilesOf(context.paths, entry.id);
       const add = [hostsLine({ alias, other, address })];
-      changeHosts(files, { remove: (_, names) => names[0] === alias, add });
+      try {
+        changeHosts(files, { remove: (_, names) => names[0] === alias, add });
+      } catch (error) {
+        const fields = { container: shortId(entry.id), error: errorMessage(error) };
+        context.log.warn("the hosts file of a linked container could not be changed", fields);
+      }
     }
   }
 }
