@@ -96,10 +96,14 @@ export async function readContext(directory: string, name: string): Promise<Cont
   const id = new Bun.CryptoHasher("sha256").update(name).digest("hex");
   const text = await readText(`${directory}/contexts/meta/${id}/meta.json`);
   if (text === undefined) {
+    const { ContextStore } = await import("./context-store.ts");
+    const { nearest } = await import("@slipway/base");
+    const known = nearest(name, ["default", ...new ContextStore(directory).all().map(({ Name }) => Name)]);
+    const meant = known === undefined ? "" : `Did you mean '${known}'? `;
     throw new ExitError(
       1,
       `context "${name}": context not found`,
-      "Contexts are kept in ~/.docker/contexts; choose one with --context, or unset DOCKER_CONTEXT.",
+      `${meant}Contexts are kept in ~/.docker/contexts; choose one with --context, or unset DOCKER_CONTEXT.`,
     );
   }
   const meta = JSON.parse(text) as { Endpoints?: { docker?: { Host?: string; SkipTLSVerify?: boolean } } };

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { nearest } from "@slipway/base";
 import { ExitError } from "../errors.ts";
 
 /** One context, as its `meta.json` holds it. Fields that are not ours are kept. */
@@ -66,7 +67,12 @@ export class ContextStore {
     const path = join(this.metaDirectory(name), "meta.json");
     const meta = readMeta(path);
     if (meta !== undefined) return meta;
-    throw new ExitError(1, `context "${name}": context not found: open ${path}: no such file or directory`);
+    const known = nearest(name, ["default", ...this.all().map(({ Name }) => Name)]);
+    throw new ExitError(
+      1,
+      `context "${name}": context not found: open ${path}: no such file or directory`,
+      known === undefined ? "'slipway context ls' lists what there is." : `Did you mean '${known}'?`,
+    );
   }
 
   tls(name: string): TlsMaterial {

@@ -14,6 +14,13 @@ export type InspectType = "container" | "image" | "volume" | "network";
 const TYPES: readonly InspectType[] = ["container", "image", "network", "volume"];
 const SWARM_TYPES = ["node", "service", "task", "plugin", "secret", "config"];
 
+const FIRST_FACTS = {
+  container: "{{.State.Status}}",
+  image: "{{json .Config.Env}}",
+  network: "{{json .IPAM.Config}}",
+  volume: "{{.Mountpoint}}",
+} as const;
+
 export const inspect = command({
   usage: "[OPTIONS] NAME|ID [NAME|ID...]",
   args: atLeast(1),
@@ -22,6 +29,7 @@ export const inspect = command({
     size: flag.bool("Show sizes of files, of containers", { short: "s" }),
     type: flag.string("Look for this type only: container, image, volume or network"),
   },
+  examples: [["slipway inspect -f '{{.State.Status}}' web", "One fact of a container"]],
   async run({ flags, given, args, session }) {
     if (given("type") && flags.type === "") {
       throw new ExitError(1, 'type is empty: must be one of "container", "image", "network", "volume"');
@@ -53,6 +61,7 @@ export function inspectType(type: InspectType): Command {
         : {}),
       ...(type === "network" ? { verbose: flag.bool("Show more", { short: "v" }) } : {}),
     },
+    examples: [[`slipway ${type} inspect --format '${FIRST_FACTS[type]}' NAME`, "One fact of it"]],
     async run({ flags, args, session }) {
       const values = flags as {
         format: string;

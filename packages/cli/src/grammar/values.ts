@@ -1,4 +1,4 @@
-import { parseDuration, parseSize } from "@slipway/base";
+import { nearest, parseDuration, parseSize } from "@slipway/base";
 import type { Flag, FlagKind, KindValues } from "./flag.ts";
 
 const TRUE = new Set(["1", "t", "T", "TRUE", "true", "True"]);
@@ -62,7 +62,10 @@ export function addValue<K extends FlagKind>(
   flag.check?.(text);
   if (flag.kind === "bytes" && flag.unlimited !== true && text === "-1") throw new Error("invalid size: '-1'");
   if (flag.choices !== undefined && !flag.choices.includes(text)) {
-    throw new Error(`expected one of ${flag.choices.join(", ")}`);
+    const meant = nearest(text, flag.choices);
+    throw new Error(
+      `expected one of ${flag.choices.join(", ")}${meant === undefined ? "" : `; did you mean ${meant}?`}`,
+    );
   }
   return ADD[flag.kind](text, before);
 }

@@ -17,6 +17,10 @@ export const attach = command({
     "no-stdin": flag.bool("Do not attach stdin"),
     "sig-proxy": flag.bool("Pass signals on to the process", { default: true }),
   },
+  examples: [
+    ["slipway attach web", "See and type what the process does; Ctrl-p Ctrl-q leaves it"],
+    ["slipway attach --no-stdin --sig-proxy=false web", "Only look"],
+  ],
   async run({ flags, args: [name = ""], session }) {
     const { io } = session;
     const client = await session.client();

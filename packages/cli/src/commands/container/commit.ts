@@ -13,6 +13,12 @@ export const commit = command({
     pause: flag.bool("Pause the container meanwhile", { short: "p", default: true, hidden: true }),
     "no-pause": flag.bool("Accepted for scripts: a running container is always paused, for its files to stand still"),
   },
+  examples: [
+    [
+      "slipway commit -c 'CMD [\"server\"]' web web:mended",
+      "An image of the container as it is now, with another command",
+    ],
+  ],
   async run({ flags, args: [container = "", reference], session }) {
     const { repository, tag } = splitReference(reference ?? "");
     const client = await session.client();

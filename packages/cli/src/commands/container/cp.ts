@@ -28,6 +28,11 @@ export const cp = command({
     "follow-link": flag.bool("Copy what a link in SRC_PATH leads to", { short: "L" }),
     quiet: flag.bool("Say nothing; so when stdout is no terminal", { short: "q" }),
   },
+  examples: [
+    ["slipway cp web:/etc/nginx/nginx.conf .", "A file out of a container"],
+    ["slipway cp site/. web:/usr/share/nginx/html", "A folder's content into one"],
+    ["slipway cp web:/var/log - | tar t", "As an archive on stdout"],
+  ],
   async run({ flags, given, args: [from = "", to = ""], session }) {
     const [source, target] = [parsePlace(from), parsePlace(to)];
     if (source.path === "") throw new ExitError(1, "source can not be empty");

@@ -8,6 +8,7 @@ export const create = command({
   args: atLeast(1),
   interspersed: false,
   flags: CREATE_FLAGS,
+  examples: [["slipway create --name web -p 8080:80 nginx", "A container that start will run"]],
   async run({ flags, given, args, session }) {
     const [image = "", ...commandLine] = args;
     const client = await session.client();

@@ -8,6 +8,7 @@ export const diff = command({
   usage: "CONTAINER",
   args: exactly(1),
   flags: {},
+  examples: [["slipway diff web", "What the container has added (A), changed (C) and deleted (D)"]],
   async run({ args: [container = ""], session }) {
     if (container === "") throw new ExitError(1, "Container name cannot be empty");
     const client = await session.client();

@@ -9,6 +9,7 @@ export const exportContainer = command({
   usage: "[OPTIONS] CONTAINER",
   args: exactly(1),
   flags: { output: flag.string("Write to this file instead of stdout", { short: "o" }) },
+  examples: [["slipway export -o files.tar web", "All files of a container"]],
   async run({ flags, args: [container = ""], session }) {
     const { io } = session;
     if (flags.output === "" && io.stdout.isTerminal()) {

@@ -9,6 +9,7 @@ export const kill = command({
   usage: `[OPTIONS] ${SEVERAL}`,
   args: atLeast(1),
   flags: { signal: flag.string("Signal to send", { short: "s" }) },
+  examples: [["slipway kill -s HUP web", "Another signal than KILL: many servers read their settings again then"]],
   async run({ flags, args, session }) {
     const client = await session.client();
     return await forEachName(session, args, async (name) => {
@@ -29,6 +30,7 @@ function stopping(verb: "stop" | "restart") {
     usage: `[OPTIONS] ${SEVERAL}`,
     args: atLeast(1),
     flags: STOP_FLAGS,
+    examples: [[`slipway ${verb} -t 30 web db`, "Give them half a minute to end by themselves"]],
     async run({ flags, given, args, session }) {
       if (given("time") && given("timeout")) {
         throw new ExitError(1, "conflicting options: cannot specify both --timeout and --time");
@@ -53,6 +55,9 @@ function simple(verb: "pause" | "unpause") {
     usage: SEVERAL,
     args: atLeast(1),
     flags: {},
+    examples: [
+      [`slipway ${verb} web`, verb === "pause" ? "Nothing in it runs until unpause" : "It goes on where it stood"],
+    ],
     async run({ args, session }) {
       const client = await session.client();
       return await forEachName(session, args, async (name) => {
@@ -70,6 +75,7 @@ export const rename = command({
   usage: "CONTAINER NEW_NAME",
   args: exactly(2),
   flags: {},
+  examples: [["slipway rename web web-old", "Another name, also while it runs"]],
   async run({ args: [from = "", to = ""], session }) {
     if (from.trim() === "" || to.trim() === "") throw new ExitError(1, "neither old nor new names may be empty");
     const client = await session.client();
@@ -91,6 +97,7 @@ export const rm = command({
     link: flag.bool("Remove the link, not the container", { short: "l" }),
     volumes: flag.bool("Remove its anonymous volumes too", { short: "v" }),
   },
+  examples: [["slipway rm -fv web", "With its anonymous volumes, also when it runs"]],
   async run({ flags, args, session }) {
     const client = await session.client();
     return await forEachName(session, args, async (name) => {
@@ -115,6 +122,7 @@ export const wait = command({
   usage: SEVERAL,
   args: atLeast(1),
   flags: {},
+  examples: [["slipway wait job", "Until it ends; prints its exit code"]],
   async run({ args, session }) {
     const client = await session.client();
     return await forEachName(session, args, async (name) => {

@@ -16,6 +16,10 @@ export const logs = command({
     timestamps: flag.bool("Show when it was said", { short: "t" }),
     until: flag.string("Only up to this time (2013-01-02T13:23:37Z, or 42m for as long ago)"),
   },
+  examples: [
+    ["slipway logs -f --tail 20 web", "The last lines, and all that come"],
+    ["slipway logs --since 10m -t web", "Those of ten minutes, with their times"],
+  ],
   async run({ flags, args: [name = ""], session }) {
     const client = await session.client();
     const response = await client.request("GET", `/containers/${segment(name)}/logs`, {

@@ -8,6 +8,7 @@ export const port = command({
   usage: "CONTAINER [PRIVATE_PORT[/PROTO]]",
   args: { min: 1, max: 2 },
   flags: {},
+  examples: [["slipway port web 80", "Where port 80 of the container is published"]],
   async run({ args: [name = "", wanted], session }) {
     const client = await session.client();
     const container = await client.json<ContainerDocument>("GET", `/containers/${segment(name)}/json`);

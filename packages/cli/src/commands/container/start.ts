@@ -1,7 +1,7 @@
 import type { ContainerDocument } from "../../client/documents.ts";
 import type { EngineClient } from "../../client/engine-client.ts";
 import { hijack } from "../../client/hijack.ts";
-import { ApiError, ExitError } from "../../errors.ts";
+import { ApiError, ExitError, failureLines } from "../../errors.ts";
 import { atLeast, command } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
 import type { Session } from "../../session.ts";
@@ -21,6 +21,10 @@ export const start = command({
     "detach-keys": flag.string("Keys that detach from the container"),
     interactive: flag.bool("Attach stdin", { short: "i" }),
   },
+  examples: [
+    ["slipway start web", "Run a created or stopped container"],
+    ["slipway start -ai shell", "Run it and be in it"],
+  ],
   async run({ flags, args, session }) {
     if (flags.checkpoint !== "") throw new ExitError(1, "--checkpoint: checkpoints are not built yet");
     const client = await session.client();
@@ -35,7 +39,7 @@ export const start = command({
         session.io.stdout.write(`${name}\n`);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
-        session.io.stderr.write(`${error.message}\n`);
+        session.io.stderr.write(`${failureLines(error).join("\n")}\n`);
         failed.push(name);
       }
     }

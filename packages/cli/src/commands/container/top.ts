@@ -7,6 +7,10 @@ export const top = command({
   args: atLeast(1),
   interspersed: false,
   flags: {},
+  examples: [
+    ["slipway top web", "Processes of a container"],
+    ["slipway top web -o pid,rss,cmd", "With ps's own options"],
+  ],
   async run({ args: [name = "", ...psArguments], session }) {
     const client = await session.client();
     const { Titles, Processes } = await client.json<{ Titles: string[]; Processes: string[][] | null }>(

@@ -49,6 +49,7 @@ export const history = command({
     platform: flag.string("Show the history of this platform's image"),
     quiet: flag.bool("Show IDs only", { short: "q" }),
   },
+  examples: [["slipway history --no-trunc nginx", "The steps that made an image, in full"]],
   async run({ flags, args: [name = ""], session }) {
     const client = await session.client();
     const items = await client.json<HistoryItem[]>("GET", `/images/${imagePath(name)}/history`, {

@@ -3,6 +3,7 @@ import { ExitError } from "../../errors.ts";
 import { atMost, command } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
 import { imageListing, imageRows } from "../../output/image-listing.ts";
+import { imageTree, type TreeImage } from "../../output/image-tree.ts";
 import { renderListing } from "../../output/listing.ts";
 import { FORMAT_HELP, filterQuery } from "../list-flags.ts";
 
@@ -16,15 +17,28 @@ export const images = command({
     format: flag.string(FORMAT_HELP),
     "no-trunc": flag.bool("Do not shorten what is long"),
     quiet: flag.bool("Show IDs only", { short: "q" }),
-    tree: flag.bool("Show platforms as a tree", { hidden: true }),
+    tree: flag.bool("Show all names of images, and their platforms below them"),
   },
+  examples: [
+    ["slipway images 'example.com/*'", "Images of one registry"],
+    ["slipway images --filter dangling=true", "Images without a name"],
+    ["slipway images --tree", "Images with their names below them"],
+  ],
   async run({ flags, args: [reference], session }) {
-    if (flags.tree) throw new ExitError(1, "--tree: showing platforms as a tree is not built yet");
+    if (flags.tree && (flags.quiet || flags.format !== "" || flags.digests)) {
+      throw new ExitError(1, "--tree cannot be combined with --quiet, --format or --digests");
+    }
     const client = await session.client();
     const filter =
       reference === undefined
         ? flags.filter
         : { ...flags.filter, reference: [...(flags.filter.reference ?? []), reference] };
+    if (flags.tree) {
+      const query = { all: flags.all, filters: filterQuery(filter), manifests: true };
+      const found = await client.json<TreeImage[]>("GET", "/images/json", { query });
+      session.io.stdout.write(imageTree(found, { truncate: !flags["no-trunc"] }));
+      return 0;
+    }
     const format = flags.format !== "" || flags.quiet ? flags.format : ((await session.config()).imagesFormat ?? "");
     const list = await client.json<ImageSummary[]>("GET", "/images/json", {
       query: { all: flags.all, filters: filterQuery(filter) },

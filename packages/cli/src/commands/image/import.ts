@@ -15,6 +15,7 @@ export const importImage = command({
     message: flag.string("Comment of the image", { short: "m" }),
     platform: flag.string("Platform of the image"),
   },
+  examples: [["slipway import files.tar base:1", "An image of one layer from an archive"]],
   async run({ flags, args: [source = "", reference], session }) {
     const isUrl = /^https?:\/\//.test(source);
     const { repository, tag } = splitReference(reference ?? "");

@@ -15,6 +15,10 @@ export const load = command({
     platform: flag.string("Load only this platform's image"),
     quiet: flag.bool("Say less", { short: "q" }),
   },
+  examples: [
+    ["slipway load -i images.tar", "Images out of an archive of save"],
+    ["ssh host docker save web | slipway load", "From another machine"],
+  ],
   async run({ flags, session }) {
     const { io } = session;
     if (flags.input === "" && io.stdin.isTerminal()) {

@@ -13,6 +13,10 @@ export const pull = command({
     platform: flag.string("Platform of the image"),
     quiet: flag.bool("Say less", { short: "q" }),
   },
+  examples: [
+    ["slipway pull debian:12", "An image from Docker Hub"],
+    ["slipway pull example.com/team/web@sha256:...", "One that can never change"],
+  ],
   async run({ flags, args: [given = ""], session }) {
     const { io } = session;
     const { familiarReference, formatReference, withDefaultTag } = await import("@slipway/oci");

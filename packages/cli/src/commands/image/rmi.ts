@@ -12,6 +12,7 @@ export const rmi = command({
     "no-prune": flag.bool("Keep parents that have no name"),
     platform: flag.list("Remove only this platform's image"),
   },
+  examples: [["slipway rmi web:1 web:2", "Remove names, and images that have none left"]],
   async run({ flags, args, session }) {
     const { stdout, stderr } = session.io;
     const client = await session.client();

@@ -11,6 +11,7 @@ export const save = command({
     output: flag.string("Write to this file instead of stdout", { short: "o" }),
     platform: flag.string("Save only this platform's image"),
   },
+  examples: [["slipway save -o images.tar web:1 db:1", "An archive of several images"]],
   async run({ flags, args, session }) {
     const { io } = session;
     if (flags.output === "" && io.stdout.isTerminal()) {

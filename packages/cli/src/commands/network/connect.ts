@@ -15,7 +15,7 @@ export const connect = command({
     link: flag.list("Add a link to another container", { check: linkText }),
     "link-local-ip": flag.strings("Add a link-local address"),
   },
-  examples: [["network connect --alias db backend pg", "The container pg is found as db on backend, at once"]],
+  examples: [["slipway network connect --alias db backend pg", "The container pg is found as db on backend, at once"]],
   async run({ flags, args: [network = "", container = ""], session }) {
     const client = await session.client();
     await client.send("POST", `/networks/${segment(network)}/connect`, {

@@ -26,8 +26,8 @@ export const create = command({
     subnet: flag.strings("Addresses of the network (172.28.0.0/16)"),
   },
   examples: [
-    ["network create backend", "A network whose containers find each other by name"],
-    ["network create --subnet 10.9.0.0/24 --internal vault", "Fixed addresses, and no way out"],
+    ["slipway network create backend", "A network whose containers find each other by name"],
+    ["slipway network create --subnet 10.9.0.0/24 --internal vault", "Fixed addresses, and no way out"],
   ],
   async run({ flags, given, args: [name], session }) {
     const client = await session.client();

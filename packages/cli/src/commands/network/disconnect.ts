@@ -6,6 +6,7 @@ export const disconnect = command({
   usage: "[OPTIONS] NETWORK CONTAINER",
   args: exactly(2),
   flags: { force: flag.bool("Also a container that is half gone", { short: "f" }) },
+  examples: [["slipway network disconnect front web", "Take a container out of a network"]],
   async run({ flags, args: [network = "", container = ""], session }) {
     const client = await session.client();
     await client.send("POST", `/networks/${segment(network)}/disconnect`, {

@@ -51,6 +51,7 @@ export const ls = command({
     "no-trunc": flag.bool("Do not shorten what is long"),
     quiet: flag.bool("Show IDs only", { short: "q" }),
   },
+  examples: [["slipway network ls --filter driver=bridge", "Networks of one driver"]],
   async run({ flags, session }) {
     const client = await session.client();
     const format = flags.format !== "" || flags.quiet ? flags.format : ((await session.config()).networksFormat ?? "");

@@ -7,6 +7,7 @@ export const rm = command({
   usage: "NETWORK [NETWORK...]",
   args: atLeast(1),
   flags: { force: flag.bool("Say nothing of networks that do not exist", { short: "f" }) },
+  examples: [["slipway network rm front", "Remove a network that no container uses"]],
   async run({ flags, args, session }) {
     const client = await session.client();
     return await forEachName(session, args, async (name) => {

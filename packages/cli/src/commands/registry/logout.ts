@@ -5,6 +5,7 @@ export const logout = command({
   usage: "[SERVER]",
   args: atMost(1),
   flags: {},
+  examples: [["slipway logout example.com", "Forget the login of a registry"]],
   async run({ args: [server = ""], session }) {
     const { io } = session;
     const key = keyOfRegistry(server);

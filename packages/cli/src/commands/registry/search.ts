@@ -24,6 +24,7 @@ export const search = command({
     limit: flag.int("Most results", { default: 25 }),
     "no-trunc": flag.bool("Do not cut descriptions"),
   },
+  examples: [["slipway search --filter stars=100 nginx", "Images that people like"]],
   async run({ flags, args: [term = ""], session }) {
     if (flags.limit < 1 || flags.limit > 100)
       throw new ExitError(1, `limit ${flags.limit} is outside the range of [1, 100]`);

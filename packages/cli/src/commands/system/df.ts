@@ -35,6 +35,7 @@ export const df = command({
     format: flag.string(FORMAT_HELP),
     verbose: flag.bool("Show each thing by itself", { short: "v" }),
   },
+  examples: [["slipway system df -v", "What takes space, one by one"]],
   async run({ flags, session }) {
     const client = await session.client();
     const usage = await client.json<DiskUsage>("GET", "/system/df");

@@ -16,6 +16,10 @@ export const events = command({
     since: flag.string("Begin with events of this time (2013-01-02T13:23:37Z, or 42m for as long ago)"),
     until: flag.string("End with events of this time"),
   },
+  examples: [
+    ["slipway events --filter event=die", "Whatever ends, when it ends"],
+    ["slipway events --since 1h --until 0s", "What has happened in this hour"],
+  ],
   async run({ flags, session }) {
     const print = await printer(flags.format);
     const client = await session.client();

@@ -41,6 +41,7 @@ export const info = command({
   usage: "[OPTIONS]",
   args: NO_ARGUMENTS,
   flags: { format: flag.string(INSPECT_FORMAT_HELP, { short: "f" }) },
+  examples: [["slipway info --format '{{.Driver}}'", "One fact of the engine"]],
   async run({ flags, session }) {
     const { stdout, stderr } = session.io;
     const client = {

@@ -29,6 +29,10 @@ export function pruneCommand(kind: PruneKind): Command {
       ...(hasAll ? { all: flag.bool(allHelp(kind), { short: "a" }) } : {}),
       ...(kind === "builder" ? { "keep-storage": flag.bytes("Keep this much of the cache", { hidden: true }) } : {}),
     },
+    examples: [
+      [`slipway ${kind} prune --dry-run`, "See what would be removed"],
+      [`slipway ${kind} prune -f --filter until=24h`, "Only what is older than a day, without a question"],
+    ],
     async run({ flags, session }) {
       if ("keep-storage" in flags && flags["keep-storage"] !== 0) {
         throw new ExitError(

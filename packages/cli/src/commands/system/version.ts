@@ -27,6 +27,7 @@ export const version = command({
   usage: "[OPTIONS]",
   args: NO_ARGUMENTS,
   flags: { format: flag.string(INSPECT_FORMAT_HELP, { short: "f" }) },
+  examples: [["slipway version --format '{{.Server.Version}}'", "The engine's version only"]],
   async run({ flags, session }) {
     const { format } = flags;
     // Who asks for the client alone need not wait for an engine.

@@ -29,6 +29,10 @@ export const create = command({
     opt: flag.list("Option of the driver", { short: "o", type: "map" }),
     ...CLUSTER_FLAGS,
   },
+  examples: [
+    ["slipway volume create data", "A volume with a name"],
+    ["slipway volume create -o type=tmpfs -o device=tmpfs -o o=size=64m scratch", "One in memory"],
+  ],
   async run({ flags, given, args: [name], session }) {
     const cluster = Object.keys(CLUSTER_FLAGS).find((flagName) => given(flagName as keyof typeof CLUSTER_FLAGS));
     if (cluster !== undefined) {

@@ -15,6 +15,7 @@ export const ls = command({
     format: flag.string(FORMAT_HELP),
     quiet: flag.bool("Show names only", { short: "q" }),
   },
+  examples: [["slipway volume ls --filter dangling=true", "Volumes that no container uses"]],
   async run({ flags, session }) {
     if (flags.cluster) throw new ExitError(1, "--cluster: this engine has no cluster");
     const client = await session.client();
