@@ -101,6 +101,10 @@ function linkAt(root: number, path: string): string | undefined {
   }
   try {
     return fstatNs(fd).kind === "symlink" ? readlinkAt(fd, "") : undefined;
+  } catch (error) {
+    // A process of the container took it away in between.
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
   } finally {
     closeFd(fd);
   }

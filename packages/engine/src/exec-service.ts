@@ -73,11 +73,7 @@ export class ExecService {
   async create(nameOrId: string, config: ExecConfig): Promise<string> {
     const entry = this.#context.index.resolve(nameOrId);
     assertUsable(entry);
-    if (config.Cmd.length === 0) throw new SlipwayError("invalid", "No exec command specified");
-    const texts = [...config.Cmd, ...(config.Env ?? []), config.User ?? "", config.WorkingDir ?? ""];
-    if (texts.some((text) => text.includes("\0"))) {
-      throw new SlipwayError("invalid", "arguments and environment cannot contain NUL");
-    }
+    checkExec(config);
     if (entry.execIds.size >= MOST_WAITING) {
       throw new SlipwayError("exhausted", `container ${entry.id} has ${entry.execIds.size} execs already`);
     }
@@ -222,7 +218,7 @@ export class ExecService {
     const rootPath = `/proc/${entry.state.pid}/root`;
     const user = userInRoot(rootPath, config.User || (own.User ?? ""), entry.definition.hostConfig.GroupAdd ?? []);
     const env = processEnv({ ...own, Tty: config.Tty === true }, own.Hostname ?? "");
-    const merged = mergeEnv(config.Env ?? [], mergeEnv(env, linkedNow(this.#context, entry)));
+    const merged = setVariables(mergeEnv(config.Env ?? [], mergeEnv(env, linkedNow(this.#context, entry))));
     const console = size ?? sizeOf(config.ConsoleSize);
     return {
       containerId: entry.id,
@@ -304,4 +300,25 @@ function sizeOf(size: ExecConfig["ConsoleSize"]): { rows: number; columns: numbe
   return size === undefined || size === null || size[0] <= 0 || size[1] <= 0
     ? undefined
     : { rows: size[0], columns: size[1] };
+}
+
+/** Throws `invalid` for what no process can be started with. */
+function checkExec({ Cmd, Env = [], User = "", WorkingDir = "" }: ExecConfig): void {
+  if (Cmd.length === 0) throw new SlipwayError("invalid", "No exec command specified");
+  if ([...Cmd, ...Env, User, WorkingDir].some((text) => text.includes("\0"))) {
+    throw new SlipwayError("invalid", "arguments and environment cannot contain NUL");
+  }
+  const nameless = Env.find((entry) => entry === "" || entry.startsWith("="));
+  if (nameless !== undefined) throw new SlipwayError("invalid", `invalid environment variable: ${nameless}`);
+  if (WorkingDir !== "" && !WorkingDir.startsWith("/")) {
+    throw new SlipwayError(
+      "invalid",
+      `the working directory '${WorkingDir.slice(0, 200)}' is invalid, it needs to be an absolute path`,
+    );
+  }
+}
+
+/** A bare name without `=` takes the container's variable away. */
+function setVariables(env: readonly string[]): string[] {
+  return env.filter((entry) => entry.includes("="));
 }

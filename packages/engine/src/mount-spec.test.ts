@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { MountPoint } from "./faces.ts";
-import { parseBind, parseMountPoint, requestedMounts } from "./mount-spec.ts";
+import { checkVolumeName, parseBind, parseMountPoint, requestedMounts } from "./mount-spec.ts";
 
 describe("the options of a bind", () => {
   test.each([
@@ -103,4 +103,9 @@ describe("a mount", () => {
   test("two at one place are refused", () => {
     expect(() => requestedMounts({ Binds: ["/a:/t"], Tmpfs: { "/t/": "" } })).toThrow("Duplicate mount point: /t");
   });
+});
+
+test("a volume's name is a directory's name and no longer", () => {
+  expect(() => checkVolumeName("v".repeat(255))).not.toThrow();
+  expect(() => checkVolumeName("v".repeat(256))).toThrow("volume name is too long: 256 characters, at most 255");
 });

@@ -54,8 +54,14 @@ export function isVolumeName(name: string): boolean {
   return VOLUME_NAME.test(name);
 }
 
+/** It is the name of a directory. */
+const LONGEST_NAME = 255;
+
 /** Throws `invalid` as Docker words it, also for what looks like a path but is not absolute. */
 export function checkVolumeName(name: string): void {
+  if (name.length > LONGEST_NAME) {
+    throw new SlipwayError("invalid", `volume name is too long: ${name.length} characters, at most ${LONGEST_NAME}`);
+  }
   if (isVolumeName(name)) return;
   if (name.length === 1) {
     throw new SlipwayError("invalid", "volume name is too short, names should be at least two alphanumeric characters");

@@ -111,3 +111,20 @@ test.each([
   await expect(fixture.engine.execs.start(exec, { detach: true })).rejects.toThrow();
   expect(await fixture.engine.execs.inspect(exec)).toMatchObject({ running: false, exitCode });
 });
+
+test("an exec that no process can be started with is refused when it is created", async () => {
+  const id = await runner.up(["sleep", "60"]);
+  const create = (more: object) => fixture.engine.execs.create(id, { Cmd: ["true"], ...more });
+  expect(create({ Env: ["=x"] })).rejects.toMatchObject({ code: "invalid" });
+  expect(create({ WorkingDir: "relative" })).rejects.toMatchObject({ code: "invalid" });
+});
+
+test("a bare name takes a variable of the container away", async () => {
+  const id = await runner.up(["sleep", "60"], {}, { Env: ["GONE=1"] });
+  const config = { Cmd: shell("echo [$GONE]"), Env: ["GONE", "NEVER"], AttachStdout: true };
+  const exec = await fixture.engine.execs.create(id, config);
+  const session = await fixture.engine.execs.start(exec, { detach: false });
+  const parts: Uint8Array[] = [];
+  for await (const { data } of session?.output ?? []) parts.push(data.slice());
+  expect(Buffer.concat(parts).toString()).toBe("[]\n");
+});

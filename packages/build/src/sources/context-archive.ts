@@ -1,5 +1,5 @@
 import { chmodSync, writeSync } from "node:fs";
-import { SlipwayError } from "@slipway/base";
+import { errnoOf, errorMessage, isError, SlipwayError } from "@slipway/base";
 import {
   chmodAt,
   closeFd,
@@ -25,11 +25,41 @@ export async function unpackContext(
   root: string,
   signal: AbortSignal,
 ): Promise<void> {
-  for await (const entry of readTar(expanded(stream, signal))) {
-    signal.throwIfAborted();
-    const path = safePath(entry.header.name);
-    if (path !== "") await unpackEntry(entry, root, path);
+  let name = "";
+  try {
+    for await (const entry of readTar(expanded(stream, signal))) {
+      signal.throwIfAborted();
+      name = entry.header.name;
+      const path = safePath(name);
+      if (path !== "") await unpackEntry(entry, root, path);
+    }
+  } catch (error) {
+    throw clientsFault(error, name);
   }
+}
+
+/** What the kernel says when an archive contradicts itself: links to nothing, files below files, names without end. */
+const IMPOSSIBLE = new Set([
+  "ENOENT",
+  "ENOTDIR",
+  "EISDIR",
+  "ELOOP",
+  "ENAMETOOLONG",
+  "EEXIST",
+  "EPERM",
+  "EINVAL",
+  "EXDEV",
+]);
+
+/** A damaged or contradictory archive is what the client sent, no failure of ours. */
+function clientsFault(error: unknown, name: string): unknown {
+  if (isError(error, "corrupt")) {
+    return new SlipwayError("invalid", `the build context cannot be read: ${error.message}`, { cause: error });
+  }
+  if (!IMPOSSIBLE.has(errnoOf(error) ?? "")) return error;
+  const words = /^E[A-Z0-9]+: ([^,]+),/.exec(errorMessage(error))?.[1] ?? errorMessage(error);
+  const shown = JSON.stringify(name.slice(0, 200));
+  return new SlipwayError("invalid", `the build context cannot be unpacked at ${shown}: ${words}`, { cause: error });
 }
 
 async function* expanded(stream: ReadableStream<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
