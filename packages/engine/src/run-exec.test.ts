@@ -115,8 +115,8 @@ test.each([
 test("an exec that no process can be started with is refused when it is created", async () => {
   const id = await runner.up(["sleep", "60"]);
   const create = (more: object) => fixture.engine.execs.create(id, { Cmd: ["true"], ...more });
-  expect(create({ Env: ["=x"] })).rejects.toMatchObject({ code: "invalid" });
-  expect(create({ WorkingDir: "relative" })).rejects.toMatchObject({ code: "invalid" });
+  await expect(create({ Env: ["=x"] })).rejects.toMatchObject({ code: "invalid" });
+  await expect(create({ WorkingDir: "relative" })).rejects.toMatchObject({ code: "invalid" });
 });
 
 test("a bare name takes a variable of the container away", async () => {
