@@ -18,6 +18,8 @@ export interface BlobTransfer {
   readonly size: number;
   readonly sink: BlobSink;
   readonly share: PullShare;
+  /** What was learned of the connection, for all attempts. */
+  readonly pace: { slow: boolean };
   readonly onBytes: () => void;
   readonly signal: AbortSignal;
 }
@@ -42,15 +44,15 @@ const LARGEST_PIECE = 4 * 1024 * 1024;
  * knows where to go on.
  */
 export async function transferBlob(transfer: BlobTransfer): Promise<void> {
-  const { sink, size, share } = transfer;
-  for (let slow = false; sink.offset < size; ) {
+  const { sink, size, share, pace } = transfer;
+  while (sink.offset < size) {
     const before = sink.offset;
-    const long: LongRequest | undefined = slow ? undefined : share.long(before, size);
+    const long: LongRequest | undefined = pace.slow ? undefined : share.long(before, size);
     if (long === undefined) {
       await inRanges(transfer);
     } else {
       try {
-        slow = !(await oneStream(transfer, long));
+        pace.slow = !(await oneStream(transfer, long));
       } finally {
         long.done();
       }

@@ -98,7 +98,8 @@ export class LayerDownloads {
       reporter.at(arriving.offset);
       const onBytes = () => reporter.at(arriving.offset);
       const { repository } = wanted;
-      const transfer = () => transferBlob({ repository, digest, size, sink: arriving, share, onBytes, signal });
+      const what = { repository, digest, size, sink: arriving, share, pace: { slow: false } };
+      const transfer = () => transferBlob({ ...what, onBytes, signal });
       await persistently(transfer, { most, longestWait, signal, progress, onRetry });
       report({ id, status: "Verifying Checksum" });
       report({ id, status: "Download complete" });
