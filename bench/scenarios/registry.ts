@@ -56,6 +56,15 @@ async function forget(engine: Engine, ...names: string[]): Promise<void> {
   await runCommand(engine.command("builder", "prune", "-a", "-f"));
 }
 
+/** Throws when layers of what is to be pulled are still here: then the pull would fetch nothing. */
+async function expectForgotten(engine: Engine): Promise<void> {
+  const { LayersSize } = (await engine.request("GET", "/system/df")) as { LayersSize: number };
+  if (LayersSize > MOST_LEFT) throw new Error(`${engine.name} still has ${LayersSize} bytes of layers before a pull`);
+}
+
+/** The base image and what small images other scenarios leave. Bytes. */
+const MOST_LEFT = 100_000_000;
+
 /** What no compression makes smaller. */
 const NOISE_300_MB = "mkdir /out && for i in $(seq 30); do head -c 10000000 /dev/urandom > /out/$i; done";
 const BIG = "bench/pushed";
@@ -114,6 +123,7 @@ function pull(what: string, goal: number, lines: readonly string[]): Scenario {
       await runCommand(engine.command("push", "-q", name));
       return async () => {
         await forget(engine, name, BIG).catch(() => forget(engine, name));
+        await expectForgotten(engine);
         return await timeCommand(engine.command("pull", "-q", name));
       };
     },
