@@ -29,7 +29,7 @@ export interface NetworkFacts {
   readonly linked: readonly string[];
 }
 
-/** Writes the three files into the bundle. They are made anew by each start, so nobody waits for the disk. */
+/** Writes the three files. They are made anew by each start, so nobody waits for the disk. */
 export function writeEtcFiles(files: EtcFiles, definition: ContainerDefinition, network: NetworkFacts): void {
   const { config, hostConfig } = definition;
   const hostname = config.Hostname ?? "";

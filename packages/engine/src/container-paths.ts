@@ -39,7 +39,7 @@ export class ContainerPaths {
     return join(this.#bundles, id, "shm");
   }
 
-  /** Directory of what outlives a reboot: logs. */
+  /** Directory of what outlives a reboot: logs, and what containers can write to. */
   get containers(): string {
     return this.#containers;
   }
@@ -53,7 +53,7 @@ export class ContainerPaths {
     return join(this.#containers, id);
   }
 
-  /** config.json, the supervisor's files, and the three files that the engine makes for `/etc`. */
+  /** config.json and the supervisor's files. */
   bundle(id: string): string {
     return join(this.#bundles, id);
   }
@@ -64,15 +64,16 @@ export class ContainerPaths {
     return join(this.#containers, id, `${id}-${driver === "local" ? "local" : "json"}.log`);
   }
 
+  /** Like the two below, bound into the container, which can fill it: so it lies where its layers lie, not in memory at /run. */
   hostname(id: string): string {
-    return join(this.#bundles, id, "hostname");
+    return join(this.#containers, id, "hostname");
   }
 
   hosts(id: string): string {
-    return join(this.#bundles, id, "hosts");
+    return join(this.#containers, id, "hosts");
   }
 
   resolvConf(id: string): string {
-    return join(this.#bundles, id, "resolv.conf");
+    return join(this.#containers, id, "resolv.conf");
   }
 }

@@ -58,10 +58,12 @@ test("a container runs in its layers, with the files of its network, and ends wi
   const bundle = supervisor.requests.at(-1)?.bundle ?? "";
   const spec = JSON.parse(readFileSync(join(bundle, "config.json"), "utf8"));
   expect(spec).toMatchObject({ hostname: "box", process: { args: ["true"], cwd: "/" } });
-  const hosts = readFileSync(join(bundle, "hosts"), "utf8");
+  const { container, status } = await fixture.engine.containers.inspect(id);
+  // What the container can write to, and so fill, is not in the memory of the machine.
+  expect(container.hostsPath).toStartWith(fixture.root);
+  const hosts = readFileSync(container.hostsPath, "utf8");
   expect(hosts).toMatch(/^10\.1\.2\.3\tfar$/m);
   expect(hosts).toMatch(/^\d+\.\d+\.\d+\.\d+\tbox$/m);
-  const { container, status } = await fixture.engine.containers.inspect(id);
   expect(status).toBe("Up Less than a second");
   expect(container.endpoints).toHaveLength(1);
   expect((await fixture.engine.networks.inspect("bridge")).containers.map((each) => each.id)).toEqual([id]);
@@ -291,7 +293,7 @@ test("two who share a network share its files; who shares needs a running one", 
   await containers.start(second);
   const spec = readFileSync(join(supervisor.requests.at(-1)?.bundle ?? "", "config.json"), "utf8");
   expect(spec).toContain(`/proc/${process.pid}/ns/net`);
-  expect(spec).toContain(join(fixture.execRoot, "containers", first, "hosts"));
+  expect(spec).toContain((await containers.inspect(first)).container.hostsPath);
 });
 
 test("a start that waited behind the removal finds nothing, and the name is whose it has become", async () => {
