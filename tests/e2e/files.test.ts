@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { tarOf } from "@slipway/testkit";
-import { BASE, Engine } from "./harness.ts";
+import { BASE, Engine, run, SLIPWAY } from "./harness.ts";
 
 let engine: Engine;
 let work: string;
@@ -178,4 +179,44 @@ test("commit takes stopped containers, and refuses bad changes and names", async
   expect((await engine.slipway(["commit", "-c", "RUN x", "busy"])).code).toBe(1);
   expect((await engine.slipway(["commit", "busy", "Bad Name"])).code).toBe(1);
   expect((await engine.slipway(["commit", "none"])).stderr).toContain("No such container: none");
+});
+
+for (const name of ["up", "down"]) {
+  test(`cp brings a large file into ${name} and out again with mode and time, in place of what is there`, async () => {
+    const content = Buffer.alloc(5_000_003, "large ");
+    writeFileSync(join(work, "large"), content, { mode: 0o750 });
+    utimesSync(join(work, "large"), 1_600_000_000, 1_600_000_000);
+    for (let round = 0; round < 2; round++) {
+      await engine.ok("cp", join(work, "large"), `${name}:/root/large`);
+      await engine.ok("cp", `${name}:/root/large`, join(work, "large-out"));
+      const out = join(work, "large-out");
+      expect(readFileSync(out).equals(content)).toBe(true);
+      expect(statSync(out).mode & 0o777).toBe(0o750);
+      expect(statSync(out).mtimeMs).toBe(1_600_000_000_000);
+    }
+    expect((await engine.slipway(["cp", join(work, "large"), `${name}:/root/large/x`])).code).toBe(1);
+    expect((await engine.slipway(["cp", join(work, "large"), `${name}:/no/such/large`])).stderr).toContain(
+      "Could not find the file /no/such",
+    );
+    const said = await engine.slipway(["cp", "-q=false", join(work, "large"), `${name}:/root/large`]);
+    expect(said.stderr).toContain("Successfully copied 5MB");
+  });
+}
+
+test("cp of a large file for somebody whose engine sees another process keeps to the archive", async () => {
+  const proxy = join(engine.root, "proxy.sock");
+  const server = createServer((client) => {
+    client.pipe(connect(engine.socket)).pipe(client);
+  });
+  await new Promise<void>((resolve) => server.listen(proxy, resolve));
+  try {
+    const content = Buffer.alloc(2_000_003, "proxied ");
+    writeFileSync(join(work, "proxied"), content);
+    const env = { DOCKER_HOST: `unix://${proxy}` };
+    expect((await run([SLIPWAY, "cp", join(work, "proxied"), "up:/root/proxied"], { env })).code).toBe(0);
+    expect((await run([SLIPWAY, "cp", "up:/root/proxied", join(work, "proxied-out")], { env })).code).toBe(0);
+    expect(readFileSync(join(work, "proxied-out")).equals(content)).toBe(true);
+  } finally {
+    server.close();
+  }
 });

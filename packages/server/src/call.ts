@@ -35,6 +35,11 @@ export class Call {
     return this.#request.signal;
   }
 
+  /** The connection's descriptor, if it is a unix socket. */
+  get socket(): number | undefined {
+    return this.#request.socket;
+  }
+
   /** A part of the path, decoded. */
   parameter(name: string): string {
     const value = this.#parameters[name];

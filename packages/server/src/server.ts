@@ -20,6 +20,7 @@ import { networkRoutes } from "./routes/networks.ts";
 import { refusedRoutes } from "./routes/refused.ts";
 import { registryRoutes } from "./routes/registry.ts";
 import { slipwayBuildRoutes } from "./routes/slipway-build.ts";
+import { slipwayFileRoutes } from "./routes/slipway-files.ts";
 import { slipwayImageRoutes } from "./routes/slipway-images.ts";
 import { slipwayPruneRoutes } from "./routes/slipway-prune.ts";
 import { slipwayTrashRoutes } from "./routes/slipway-trash.ts";
@@ -81,6 +82,7 @@ function createRouter(backends: Backends): Router {
     networkRoutes(backends),
     buildRoutes(backends),
     slipwayBuildRoutes(backends),
+    slipwayFileRoutes(backends),
     slipwayImageRoutes(backends),
     slipwayPruneRoutes(backends),
     slipwayTrashRoutes(backends),

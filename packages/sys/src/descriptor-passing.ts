@@ -13,6 +13,7 @@ const MOST = 8;
 /** struct cmsghdr with its descriptors, rounded up as CMSG_SPACE does. */
 const CONTROL = 16 + MOST * 4;
 const SO_SNDBUFFORCE = 32;
+const SO_PEERPIDFD = 77;
 
 /** Sends up to 8 descriptors with a label of at most 512 bytes over a packet socket. False when its queue is full. */
 export function sendLabelled(socket: number, fds: readonly number[], label: string): boolean {
@@ -63,6 +64,27 @@ export function setSendBuffer(socket: number, bytes: number): boolean {
 export function copyDescriptorOf(pidfd: number, fd: number): number {
   const { nr, call } = kernel();
   return check(call(nr.pidfd_getfd, pidfd, fd, 0), "pidfd_getfd");
+}
+
+/**
+ * A copy of an open descriptor of the process at the other end of a unix socket: of the very process that connected, never of
+ * another that has its number by now. Needs Linux 6.5 and the right to trace that process.
+ */
+export function copyDescriptorOfPeer(socket: number, fd: number): number {
+  const { nr, call } = kernel();
+  const memory = scratch();
+  const at = memory.zeroed(8);
+  memory.view.setUint32(at + 4, 4, true);
+  check(
+    call(nr.getsockopt, socket, SOL_SOCKET, SO_PEERPIDFD, memory.address(at), memory.address(at + 4)),
+    "getsockopt SO_PEERPIDFD",
+  );
+  const pidfd = memory.view.getInt32(at, true);
+  try {
+    return copyDescriptorOf(pidfd, fd);
+  } finally {
+    call(nr.close, pidfd);
+  }
 }
 
 /** struct msghdr and its one struct iovec; the address of the first. `space`: bytes of control data. */

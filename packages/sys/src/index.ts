@@ -4,7 +4,13 @@
  */
 
 export { releaseCodePages } from "./code-pages.ts";
-export { copyDescriptorOf, receiveLabelled, sendLabelled, setSendBuffer } from "./descriptor-passing.ts";
+export {
+  copyDescriptorOf,
+  copyDescriptorOfPeer,
+  receiveLabelled,
+  sendLabelled,
+  setSendBuffer,
+} from "./descriptor-passing.ts";
 export {
   chmodAt,
   chownAt,

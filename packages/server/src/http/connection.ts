@@ -20,6 +20,8 @@ export interface IncomingRequest {
   readonly body: ByteQueue;
   /** Fires when the client has gone before the answer was complete. */
   readonly signal: AbortSignal;
+  /** The connection's descriptor, if it is a unix socket. */
+  readonly socket: number | undefined;
 }
 
 export interface ConnectionHandler {
@@ -51,9 +53,12 @@ class Exchange implements IncomingRequest {
   #controller: AbortController | undefined;
   #departed = false;
 
-  constructor(head: RequestHead, body: ByteQueue) {
+  readonly #connection: ConnectionSocket;
+
+  constructor(head: RequestHead, body: ByteQueue, connection: ConnectionSocket) {
     this.head = head;
     this.body = body;
+    this.#connection = connection;
     this.sink = body;
     this.decoder = new BodyDecoder(head.body);
   }
@@ -63,6 +68,11 @@ class Exchange implements IncomingRequest {
     this.#controller ??= new AbortController();
     if (this.#departed) this.#controller.abort(departed());
     return this.#controller.signal;
+  }
+
+  get socket(): number | undefined {
+    const { fd } = this.#connection;
+    return fd === undefined || fd < 0 ? undefined : fd;
   }
 
   depart(): void {
@@ -178,7 +188,7 @@ export class Connection {
 
   #begin(head: RequestHead, rest: Uint8Array): void {
     const body = new ByteQueue(BODY_HIGH_WATER, (paused) => this.#setPaused(paused));
-    const exchange = new Exchange(head, body);
+    const exchange = new Exchange(head, body, this.#socket);
     this.#exchange = exchange;
     if (exchange.decoder.done) body.end();
     if (head.expectsContinue && !exchange.decoder.done) this.#writer.write(CONTINUE)?.catch(() => {});

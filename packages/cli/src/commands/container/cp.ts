@@ -2,7 +2,7 @@ import { lstatSync, realpathSync, statSync } from "node:fs";
 import { posix, resolve } from "node:path";
 import { humanSize } from "@slipway/base";
 import type { EngineClient } from "../../client/engine-client.ts";
-import { baseName, type End, parsePlace, planCopy, wantsDirectory } from "../../copy/copy-place.ts";
+import { baseName, type End, type Plan, parsePlace, planCopy, wantsDirectory } from "../../copy/copy-place.ts";
 import { ApiError, ExitError } from "../../errors.ts";
 import { command, exactly } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
@@ -64,6 +64,8 @@ interface RemoteStat {
 }
 
 const GO_DIRECTORY = 2 ** 31;
+/** os.FileMode: irregular, character device, socket, pipe, device, link, directory. */
+const GO_TYPES = [19, 21, 24, 25, 26, 27, 31];
 
 function isDirectory({ mode }: RemoteStat): boolean {
   return mode >= GO_DIRECTORY;
@@ -71,6 +73,11 @@ function isDirectory({ mode }: RemoteStat): boolean {
 
 function isLink({ mode }: RemoteStat): boolean {
   return Math.floor(mode / 2 ** 27) % 2 === 1;
+}
+
+/** A plain file: no bit of Go's types. */
+function isPlain({ mode }: RemoteStat): boolean {
+  return GO_TYPES.every((bit) => Math.floor(mode / 2 ** bit) % 2 === 0);
 }
 
 function readStat(response: Response): RemoteStat {
@@ -108,17 +115,53 @@ async function copyOut({ session, container, source, target, archive, follow }: 
   if (target === "-" && session.io.stdout.isTerminal()) {
     throw new ExitError(1, "cowardly refusing to write an archive to a terminal. Redirect it");
   }
+  const askedFor = (found: RemoteStat) => {
+    const asked = { path: name ?? posix.normalize(`/${path}`), exists: true, isDirectory: isDirectory(found) };
+    if (name === undefined && /(^|\/)\.$/.test(path)) asked.path = `${asked.path.replace(/\/$/, "")}/.`;
+    return asked;
+  };
+  if (target !== "-") {
+    const plan = (found: RemoteStat) => planCopy(askedFor(found), localEnd(session, target));
+    const bytes = await fetchPlain(session, { container, path, plan, keepOwners: archive });
+    if (bytes !== undefined) return bytes;
+  }
   const response = await client.request("GET", `/containers/${segment(container)}/archive`, { query: { path } });
   if (target === "-") {
     await session.io.stdout.writeBody(response);
     return undefined;
   }
   const found = readStat(response);
-  const asked = { path: name ?? posix.normalize(`/${path}`), exists: true, isDirectory: isDirectory(found) };
-  if (name === undefined && /(^|\/)\.$/.test(path)) asked.path = `${asked.path.replace(/\/$/, "")}/.`;
-  const plan = planCopy(asked, localEnd(session, target));
+  const plan = planCopy(askedFor(found), localEnd(session, target));
   using meter = new Meter(session.io, { doing: "Copying", total: isDirectory(found) ? undefined : found.size });
   return await unpack(response, { ...plan, keepOwners: archive }, meter);
+}
+
+interface PlainFile {
+  readonly container: string;
+  readonly path: string;
+  readonly plan: (found: RemoteStat) => Plan;
+  readonly keepOwners: boolean;
+}
+
+/** A large file that the engine writes to its place by itself; undefined when an archive must come after all. */
+async function fetchPlain(session: Session, file: PlainFile): Promise<number | undefined> {
+  const { container, path, plan, keepOwners } = file;
+  const client = await session.client();
+  const { takesDescriptors, isLarge, handOut, positionOf } = await import("../../copy/handed-file.ts");
+  if (!takesDescriptors(client)) return undefined;
+  const found = await stat(client, container, path);
+  if (!isPlain(found) || !isLarge(found.size)) return undefined;
+  let opened: number | undefined;
+  const current = () => (opened === undefined ? undefined : positionOf(opened));
+  using _meter = new Meter(session.io, { doing: "Copying", total: found.size, current });
+  const onOpen = (fd: number): void => {
+    opened = fd;
+  };
+  return await handOut(client, { ...plan(found), ...{ url: fileUrl(container), path, keepOwners, onOpen } });
+}
+
+function fileUrl(container: string): string {
+  return `/slipway/containers/${segment(container)}/file`;
 }
 
 /** What lies at a path of this machine, links followed. */
@@ -182,7 +225,9 @@ function explain(error: unknown): string {
 async function copyIn({ session, container, source, target, archive, follow }: Copy): Promise<number | undefined> {
   const client = await session.client();
   const end = await remoteEnd(client, container, target);
-  using meter = new Meter(session.io, { doing: "Copying", total: localBytes(session, source) });
+  const size = localBytes(session, source);
+  let current: (() => number | undefined) | undefined;
+  using meter = new Meter(session.io, { doing: "Copying", total: size, current: () => current?.() });
   let bytes = 0;
   let directory: string;
   let content: AsyncIterable<Uint8Array>;
@@ -193,8 +238,18 @@ async function copyIn({ session, container, source, target, archive, follow }: C
   } else {
     const plan = planCopy(localSource(session, source, follow), end);
     directory = plan.directory;
-    const { localTar } = await import("../../copy/local-tar.ts");
     const absolute = resolve(session.io.cwd(), source);
+    const { takesDescriptors, isLarge, handIn, positionOf } = await import("../../copy/handed-file.ts");
+    if (isLarge(size) && takesDescriptors(client)) {
+      const onOpen = (fd: number): void => {
+        current = () => positionOf(fd);
+      };
+      const from = { source: absolute, follow, url: fileUrl(container), ...plan, keepOwners: archive, onOpen };
+      const handed = await handIn(client, from);
+      if (handed !== undefined) return handed;
+      current = undefined;
+    }
+    const { localTar } = await import("../../copy/local-tar.ts");
     content = localTar(absolute, plan.name, { follow: follow || wantsDirectory(source) });
   }
   const counted = async function* () {
