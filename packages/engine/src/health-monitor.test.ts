@@ -21,6 +21,13 @@ describe("the plan", () => {
     expect(healthPlan({ ...config, Shell: ["/bin/bash", "-ec"] })?.command).toEqual(["/bin/bash", "-ec", "exit 0"]);
   });
 
+  test("times that no timer can hold are its longest, not at once", () => {
+    const year = 365 * 24 * 3600 * 1000 * MILLISECOND;
+    const config = { Healthcheck: { Test: ["CMD", "true"], Interval: year, Timeout: year, StartPeriod: year } };
+    const longest = 2 ** 31 - 1;
+    expect(healthPlan(config)).toMatchObject({ interval: longest, timeout: longest, startPeriod: year / MILLISECOND });
+  });
+
   test("is none for NONE and for nothing", () => {
     expect(healthPlan({ Healthcheck: { Test: ["NONE"] } })).toBeUndefined();
     expect(healthPlan({})).toBeUndefined();

@@ -12,6 +12,8 @@ import { endsUnhealthy, readRestartPolicy } from "./restart-policy.ts";
 const DEFAULTS = { interval: 30_000, timeout: 30_000, startPeriod: 0, startInterval: 5_000, retries: 3 };
 const KEPT_PROBES = 5;
 const NANOSECONDS = 1e6;
+/** Timers that are set further ahead fire at once; milliseconds. */
+const FURTHEST = 2 ** 31 - 1;
 
 export interface HealthPlan {
   readonly command: readonly string[];
@@ -29,12 +31,13 @@ export function healthPlan(config: Pick<ContainerConfig, "Healthcheck" | "Shell"
   const command = check === undefined ? undefined : probeCommand(check, config.Shell);
   if (check === undefined || command === undefined) return undefined;
   const time = (value: number | undefined, fallback: number): number => (value ? value / NANOSECONDS : fallback);
+  const timer = (value: number | undefined, fallback: number): number => Math.min(time(value, fallback), FURTHEST);
   return {
     command,
-    interval: time(check.Interval, DEFAULTS.interval),
-    timeout: time(check.Timeout, DEFAULTS.timeout),
+    interval: timer(check.Interval, DEFAULTS.interval),
+    timeout: timer(check.Timeout, DEFAULTS.timeout),
     startPeriod: time(check.StartPeriod, DEFAULTS.startPeriod),
-    startInterval: time(check.StartInterval, DEFAULTS.startInterval),
+    startInterval: timer(check.StartInterval, DEFAULTS.startInterval),
     retries: check.Retries || DEFAULTS.retries,
   };
 }
@@ -95,8 +98,14 @@ export class HealthMonitor implements RunWatcher {
   #schedule(entry: ContainerEntry, plan: HealthPlan, stop: AbortSignal): void {
     if (stop.aborted) return;
     const starting = entry.state.health?.status === "starting" && this.#age(entry) < plan.startPeriod;
-    const timer = setTimeout(() => void this.#round(entry, plan, stop), starting ? plan.startInterval : plan.interval);
-    stop.addEventListener("abort", () => clearTimeout(timer), { once: true });
+    const cancel = () => clearTimeout(timer);
+    const round = () => {
+      // One for each probe of a run of months would pile up.
+      stop.removeEventListener("abort", cancel);
+      void this.#round(entry, plan, stop);
+    };
+    const timer = setTimeout(round, starting ? plan.startInterval : plan.interval);
+    stop.addEventListener("abort", cancel, { once: true });
   }
 
   async #round(entry: ContainerEntry, plan: HealthPlan, stop: AbortSignal): Promise<void> {

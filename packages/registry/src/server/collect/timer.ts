@@ -11,6 +11,9 @@ export interface TimerOptions {
   readonly log: Logger;
 }
 
+/** Timers that are set further ahead fire at once. */
+const FURTHEST_MS = 2 ** 31 - 1;
+
 /** Collects now and then while the registry serves. */
 export class CollectionTimer {
   readonly #storage: Storage;
@@ -30,7 +33,7 @@ export class CollectionTimer {
       () => {
         this.#running = this.#run().finally(() => this.start(every));
       },
-      every * (0.9 + Math.random() / 5),
+      Math.min(every * (0.9 + Math.random() / 5), FURTHEST_MS),
     );
     this.#timer.unref();
   }
