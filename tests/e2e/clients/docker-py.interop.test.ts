@@ -70,7 +70,6 @@ const LEFT_OUT = {
   "they read a log before the program can have written it": ["build_in_context_nested", "build_in_context_abs"],
   "they want an error after detaching that Docker gave until 18.06": ["test_detach_with_config_file"],
   "our images do not tell the container that they were made of": ["CommitTest"],
-  "builds on networks of the user's own are still to come": ["test_build_with_network_mode"],
   "an empty map of IPAM options is shown as such": ["test_create_network_with_ipam_config"],
   "a cache is of use whatever --cache-from names, as with BuildKit": ["test_build_with_cache_from"],
 };
