@@ -81,7 +81,7 @@ export class Transport {
     const proxy = proxyFor(url, proxies);
     try {
       const response = await fetch(url, {
-        method: method === "GET" && body !== undefined ? "POST" : method,
+        method,
         redirect: "manual",
         decompress: false,
         headers: {
