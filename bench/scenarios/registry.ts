@@ -53,6 +53,8 @@ async function build(engine: Engine, workspace: string, name: string, lines: rea
 
 async function forget(engine: Engine, ...names: string[]): Promise<void> {
   await runCommand(engine.command("rmi", "-f", ...names));
+  // Images of other scenarios that lost their name may have the same layers.
+  await runCommand(engine.command("image", "prune", "-f"));
   await runCommand(engine.command("builder", "prune", "-a", "-f"));
 }
 
@@ -128,7 +130,10 @@ function pull(what: string, goal: number, lines: readonly string[]): Scenario {
       };
     },
     async clean(engine) {
-      await running.get(engine.name)?.[Symbol.asyncDispose]();
+      const registry = running.get(engine.name);
+      if (registry === undefined) return;
+      await forget(engine, `${registry.host}/pulled`);
+      await registry[Symbol.asyncDispose]();
     },
   };
 }

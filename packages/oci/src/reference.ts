@@ -1,5 +1,5 @@
 import { SlipwayError } from "@slipway/base";
-import { type Digest, isDigest, parseDigest } from "./digest.ts";
+import { type Digest, isDigest } from "./digest.ts";
 
 /** A complete image name: nothing is implied any more (distribution/reference grammar, as Docker applies it). */
 export interface Reference {
@@ -42,7 +42,10 @@ function fail(text: string, why: string): never {
 
 function cutDigest(text: string): [rest: string, digest: Digest | undefined] {
   const at = text.indexOf("@");
-  return at < 0 ? [text, undefined] : [text.slice(0, at), parseDigest(text.slice(at + 1))];
+  if (at < 0) return [text, undefined];
+  const digest = text.slice(at + 1);
+  if (!isDigest(digest)) fail(text, `'${digest}' is not a digest`);
+  return [text.slice(0, at), digest];
 }
 
 function cutTag(text: string): [name: string, tag: string | undefined] {

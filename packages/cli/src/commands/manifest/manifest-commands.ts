@@ -1,5 +1,5 @@
 import { formatReference, MEDIA_TYPES, parseManifest, withDefaultTag } from "@slipway/oci";
-import { ExitError } from "../../errors.ts";
+import { ApiError, ExitError } from "../../errors.ts";
 import { atLeast, command, exactly } from "../../grammar/command.ts";
 import { flag } from "../../grammar/flag.ts";
 import type { Session } from "../../session.ts";
@@ -129,8 +129,13 @@ export const inspect = command({
       return print(session, { schemaVersion: 2, mediaType: MEDIA_TYPES.dockerIndex, manifests });
     }
     const remote = new RemoteDocuments(session);
-    if (flags.verbose) return print(session, await verbose(remote, name));
-    return print(session, JSON.parse(new TextDecoder().decode((await remote.get(name)).bytes)));
+    try {
+      if (flags.verbose) return print(session, await verbose(remote, name));
+      return print(session, JSON.parse(new TextDecoder().decode((await remote.get(name)).bytes)));
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 404) throw error;
+      throw new ExitError(1, `no such manifest: ${args[0]}`, error.reason);
+    }
   },
 });
 
