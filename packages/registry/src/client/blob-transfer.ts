@@ -12,6 +12,12 @@ export interface BlobSink {
   write(chunk: Uint8Array): Promise<void>;
 }
 
+export interface Pace {
+  slow: boolean;
+  /** The registry gives all of a blob whatever range is asked for. */
+  wholeOnly: boolean;
+}
+
 export interface BlobTransfer {
   readonly repository: Repository;
   readonly digest: Digest;
@@ -19,7 +25,7 @@ export interface BlobTransfer {
   readonly sink: BlobSink;
   readonly share: PullShare;
   /** What was learned of the connection, for all attempts. */
-  readonly pace: { slow: boolean };
+  readonly pace: Pace;
   readonly onBytes: () => void;
   readonly signal: AbortSignal;
 }
@@ -47,9 +53,15 @@ export async function transferBlob(transfer: BlobTransfer): Promise<void> {
   const { sink, size, share, pace } = transfer;
   while (sink.offset < size) {
     const before = sink.offset;
-    const long: LongRequest | undefined = pace.slow ? undefined : share.long(before, size);
+    const mayBeLong = pace.wholeOnly || !pace.slow;
+    const long: LongRequest | undefined = mayBeLong ? share.long(before, size, pace.wholeOnly) : undefined;
     if (long === undefined) {
-      await inRanges(transfer);
+      try {
+        await inRanges(transfer);
+      } catch (error) {
+        if (!pace.wholeOnly || transfer.signal.aborted) throw error;
+        continue;
+      }
     } else {
       try {
         pace.slow = !(await oneStream(transfer, long));
@@ -131,7 +143,7 @@ async function inRanges(transfer: BlobTransfer): Promise<void> {
 }
 
 async function fetchPiece(
-  { repository, digest, size, signal }: BlobTransfer,
+  { repository, digest, size, pace, signal }: BlobTransfer,
   start: number,
   end: number,
 ): Promise<Uint8Array[]> {
@@ -140,6 +152,7 @@ async function fetchPiece(
   let arrived = 0;
   if (opened.incoming.response.status !== 206) {
     opened.incoming.end();
+    pace.wholeOnly = true;
     throw new SlipwayError("unavailable", `${digest}: the registry gave all where a range was asked for`);
   }
   for await (const chunk of bodyOf(opened.incoming, repository.host.limits(signal))) {

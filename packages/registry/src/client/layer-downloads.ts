@@ -98,7 +98,7 @@ export class LayerDownloads {
       reporter.at(arriving.offset);
       const onBytes = () => reporter.at(arriving.offset);
       const { repository } = wanted;
-      const what = { repository, digest, size, sink: arriving, share, pace: { slow: false } };
+      const what = { repository, digest, size, sink: arriving, share, pace: { slow: false, wholeOnly: false } };
       const transfer = () => transferBlob({ ...what, onBytes, signal });
       await persistently(transfer, { most, longestWait, signal, progress, onRetry });
       report({ id, status: "Verifying Checksum" });

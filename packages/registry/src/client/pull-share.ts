@@ -55,10 +55,10 @@ export class PullShare {
     return this.#total >= SMALL_IMAGE && this.#total * LONG_PART - this.#arrived - this.#asked < SMALLEST_PIECE;
   }
 
-  /** A request from `offset` on that may be long, or undefined when only pieces may be asked for. */
-  long(offset: number, size: number): LongRequest | undefined {
+  /** A request from `offset` on that may be long, or undefined when only pieces may be asked for. `whole`: there is no choice. */
+  long(offset: number, size: number, whole = false): LongRequest | undefined {
     const rest = size - offset;
-    const room = this.#total < SMALL_IMAGE ? rest : this.#total * LONG_PART - this.#arrived - this.#asked;
+    const room = whole || this.#total < SMALL_IMAGE ? rest : this.#total * LONG_PART - this.#arrived - this.#asked;
     let missing = Math.min(rest, Math.floor(room));
     if (missing < Math.min(SMALLEST_PIECE, rest)) return undefined;
     const end = offset + missing;

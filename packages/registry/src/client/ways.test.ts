@@ -26,7 +26,7 @@ beforeAll(async () => {
   registry = await TestRegistry.start();
   await using source = await StoreFixture.open();
   const name = named(Number(new URL(registry.url).port), "app:v1");
-  const image = await source.makeImage(formatReference(name), [100_000, "text"]);
+  const image = await source.makeImage(formatReference(name), [3_000_000, 3_000_000, 100_000, "text"]);
   digest = image.id;
   const official = { ...name, path: "library/app" };
   source.store.images.tag(image.id, official);
@@ -144,6 +144,28 @@ test(
     expect(await pulled(at(front.port), { maxAttempts: 1 })).toContain(`https://${ELSEWHERE}:${front.port}/v2/`);
     expect(await pulled(at(front.port), { insecureRegistries: [`${ELSEWHERE}:${front.port}`] })).toBe(digest);
     expect(await pulled(at(front.port), { insecureRegistries: ["0.0.0.0/8"] })).toBe(digest);
+  },
+  TIMEOUT,
+);
+
+test(
+  "a registry that knows no ranges is pulled from whole",
+  async () => {
+    const asked: string[] = [];
+    using front = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      async fetch(request) {
+        asked.push(request.headers.get("range") ?? "");
+        const headers = { accept: request.headers.get("accept") ?? "*/*" };
+        const answer = await fetch(`${registry.url}${new URL(request.url).pathname}`, { headers });
+        const kept = new Headers(answer.headers);
+        kept.delete("accept-ranges");
+        return new Response(await answer.bytes(), { status: answer.status, headers: kept });
+      },
+    });
+    expect(await pulled(named(front.port ?? 0, "app:v1"), { maxAttempts: 1 })).toBe(digest);
+    expect(asked.filter((range) => range !== "").length).toBeGreaterThan(0);
   },
   TIMEOUT,
 );
