@@ -72,9 +72,8 @@ export async function pushImage(
     const repository = new Repository(await hosts.open(reference.domain, options.credentials, signal), reference.path);
     const scopes = [`repository:${reference.path}:pull,push`];
     const target: PushTarget = { repository, domain: reference.domain, scopes, form: options.form, report, signal };
-    const layers = await pushLayers(context, image, target);
+    const layers = await pushBlobs(context, image, target);
     const { bytes, mediaType } = await manifestOf(store, image, layers);
-    await pushConfig(store, image, target);
     const alone = options.platform !== undefined;
     const whole = alone ? undefined : await pushWhole(store, image, { bytes, mediaType }, target);
     const { bytes: top, mediaType: type } = whole ?? { bytes, mediaType };
@@ -130,7 +129,8 @@ function isExact({ repoDigests, target, manifestDigest }: Image, form: LayerForm
   return repoDigests.some(({ digest }) => digest === target.digest || digest === manifestDigest);
 }
 
-async function pushLayers({ store, uploads }: PushContext, image: Image, target: PushTarget): Promise<Descriptor[]> {
+/** The layers and the config, all at once. */
+async function pushBlobs({ store, uploads }: PushContext, image: Image, target: PushTarget): Promise<Descriptor[]> {
   const stop = new AbortController();
   const signal = AbortSignal.any([target.signal, stop.signal]);
   const exact = isExact(image, target.form);
@@ -142,11 +142,13 @@ async function pushLayers({ store, uploads }: PushContext, image: Image, target:
     const toPush: LayerToPush = { chainId, diffId: layer.diffId, tarSize: layer.tarSize, descriptor, exact };
     return await uploads.push(toPush, { ...target, signal });
   });
+  const config = pushConfig(store, image, { ...target, signal });
   try {
-    return await Promise.all(work);
+    const [layers] = await Promise.all([Promise.all(work), config]);
+    return layers;
   } catch (error) {
     stop.abort(error);
-    await Promise.allSettled(work);
+    await Promise.allSettled([...work, config]);
     throw error;
   }
 }
