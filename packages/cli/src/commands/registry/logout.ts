@@ -9,8 +9,8 @@ export const logout = command({
   async run({ args: [server = ""], session }) {
     const { io } = session;
     const key = keyOfRegistry(server);
-    const erased = await new RegistryCredentials(session.configDirectory, io.env).erase(key);
-    io.stdout.write(erased ? `Removing login credentials for ${key}\n` : `Not logged in to ${key}\n`);
+    io.stdout.write(`Removing login credentials for ${key}\n`);
+    await new RegistryCredentials(session.configDirectory, io.env).erase(key);
     return 0;
   },
 });
