@@ -10,30 +10,30 @@ import {
   type Supervisor,
 } from "@slipway/runtime";
 import type { Root, Store } from "@slipway/store";
-import type { ContainerContext } from "./container-context.ts";
-import { ContainerIndex } from "./container-index.ts";
-import { isAlive } from "./container-life.ts";
-import { ContainerPaths } from "./container-paths.ts";
-import { ContainerService } from "./container-service.ts";
-import { ContainerTable } from "./container-table.ts";
-import { EventJournal } from "./event-journal.ts";
-import { EventLog } from "./event-log.ts";
-import { ExecService } from "./exec-service.ts";
-import { FileService } from "./file-service.ts";
-import { HealthMonitor } from "./health-monitor.ts";
-import { type ImageDependencies, ImageService } from "./image-service.ts";
+import type { ContainerContext } from "./containers/container-context.ts";
+import { ContainerIndex } from "./containers/container-index.ts";
+import { isAlive } from "./containers/container-life.ts";
+import { ContainerPaths } from "./containers/container-paths.ts";
+import { ContainerService } from "./containers/container-service.ts";
+import { ContainerTable } from "./containers/container-table.ts";
+import { ExecService } from "./containers/exec-service.ts";
+import { HealthMonitor } from "./containers/health-monitor.ts";
+import { EventJournal } from "./events/event-journal.ts";
+import { EventLog } from "./events/event-log.ts";
+import { FileService } from "./files/file-service.ts";
+import { type ImageDependencies, ImageService } from "./images/image-service.ts";
+import { RegistryService } from "./images/registry-service.ts";
 import { NetworkService } from "./networks/network-service.ts";
 import { PendingWork } from "./pending-work.ts";
 import { PrunePlanner, type PrunePlannerParts } from "./prune/prune-plan.ts";
 import { type PruneParts, PruneService } from "./prune/prune-service.ts";
-import { RegistryService } from "./registry-service.ts";
 import { restoreContainers } from "./restore.ts";
 import { type SystemInfo, SystemService } from "./system-service.ts";
 import { LastUses } from "./trash/last-uses.ts";
 import type { TrashPolicy } from "./trash/trash-policy.ts";
 import { TrashService } from "./trash/trash-service.ts";
-import { VolumeService } from "./volume-service.ts";
 import { recoverVolumes } from "./volumes/recover-volumes.ts";
+import { VolumeService } from "./volumes/volume-service.ts";
 
 export interface EngineOptions<CacheEntry> {
   /** Opened with the tables of `engineMigrations`. */

@@ -4,15 +4,15 @@ import { join } from "node:path";
 import { errorMessage, shortId } from "@slipway/base";
 import { Cgroup, cgroupsPath, type ExitRecord, type KnownExec } from "@slipway/runtime";
 import { unmountBelow } from "@slipway/sys";
-import type { ContainerContext } from "./container-context.ts";
-import { cleanUp, publishDeath, removeEntry, tearDown } from "./container-end.ts";
-import { type ContainerEntry, exitEvent } from "./container-index.ts";
-import { isAlive } from "./container-life.ts";
+import type { ContainerContext } from "./containers/container-context.ts";
+import { cleanUp, publishDeath, removeEntry, tearDown } from "./containers/container-end.ts";
+import { type ContainerEntry, exitEvent } from "./containers/container-index.ts";
+import { isAlive } from "./containers/container-life.ts";
+import { readRestartPolicy, restartsAfter, startsWithEngine } from "./containers/restart-policy.ts";
 import { namesIn } from "./directory-names.ts";
+import { removeView } from "./files/opened-root.ts";
+import { releaseSubpaths } from "./mounts/subpath-mounts.ts";
 import { agree } from "./networks/container-endpoints.ts";
-import { removeView } from "./opened-root.ts";
-import { readRestartPolicy, restartsAfter, startsWithEngine } from "./restart-policy.ts";
-import { releaseSubpaths } from "./subpath-mounts.ts";
 
 /** The exit code of a container whose end nobody saw: the machine went down with it. */
 const UNSEEN_EXIT = 255;

@@ -3,14 +3,14 @@ import { availableParallelism, hostname, release, totalmem } from "node:os";
 import type { CgroupAbilities } from "@slipway/runtime";
 import type { Image, Store } from "@slipway/store";
 import { backingFileSystem } from "./backing-file-system.ts";
-import type { ContainerService } from "./container-service.ts";
-import type { ContainerListItem } from "./container-view.ts";
-import type { EventLog } from "./event-log.ts";
+import type { ContainerService } from "./containers/container-service.ts";
+import type { ContainerListItem } from "./containers/container-view.ts";
+import type { EventLog } from "./events/event-log.ts";
 import type { EngineEvent, Volume } from "./faces.ts";
 import { checkFilters, type Filters } from "./filters.ts";
-import type { ImageService } from "./image-service.ts";
-import { sharedBytes } from "./shared-layers.ts";
-import type { VolumeService } from "./volume-service.ts";
+import type { ImageService } from "./images/image-service.ts";
+import { sharedBytes } from "./images/shared-layers.ts";
+import type { VolumeService } from "./volumes/volume-service.ts";
 
 export interface SystemInfo {
   readonly id: string;

@@ -1,7 +1,9 @@
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { errorMessage, KeyedLock, type Logger } from "@slipway/base";
 import { flock, NETLINK_ROUTE, NetlinkSocket } from "@slipway/sys";
-import { checkHostRoutes } from "./address-pools.ts";
+import { checkHostRoutes } from "./addresses/address-pools.ts";
+import { blockOf } from "./addresses/ip-block.ts";
+import { type BridgePlace, formatAddress, type Subnet } from "./addresses/ipv4.ts";
 import {
   type Bridge,
   ensureBridge,
@@ -14,15 +16,13 @@ import {
   removeLinks,
 } from "./bridge.ts";
 import type { EndpointTable } from "./endpoint-table.ts";
-import { Firewall } from "./firewall.ts";
-import { leaveForeignFirewalls, passForeignFirewalls } from "./foreign-firewall.ts";
-import { hostBlocks, hostRoutes } from "./host-routes.ts";
-import { blockOf } from "./ip-block.ts";
-import { type BridgePlace, formatAddress, type Subnet } from "./ipv4.ts";
+import { Firewall } from "./firewall/firewall.ts";
+import { leaveForeignFirewalls, passForeignFirewalls } from "./firewall/foreign-firewall.ts";
+import { bridgeElements, familyOf, portElement } from "./firewall/ruleset.ts";
+import { hostBlocks, hostRoutes } from "./kernel/host-routes.ts";
+import type { SetElement } from "./kernel/nfnetlink.ts";
+import { setUp, withHairpin, withoutNeighbours } from "./kernel/rtnetlink.ts";
 import type { NetworkRecord, NetworkTable } from "./network-table.ts";
-import type { SetElement } from "./nfnetlink.ts";
-import { setUp, withHairpin, withoutNeighbours } from "./rtnetlink.ts";
-import { bridgeElements, familyOf, portElement } from "./ruleset.ts";
 
 export interface BridgeLifeOptions {
   /** The network whose bridge exists only while somebody is on it. */

@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type Logger, SlipwayError } from "@slipway/base";
 import { NETLINK_ROUTE, NetlinkSocket, SystemError } from "@slipway/sys";
-import { runCommand } from "./command.ts";
-import { chooseSubnet, hostRoutes } from "./host-routes.ts";
-import { type BridgePlace, broadcast, formatAddress, macOfAddress, overlap, type Subnet } from "./ipv4.ts";
+import { type BridgePlace, broadcast, formatAddress, macOfAddress, overlap, type Subnet } from "./addresses/ipv4.ts";
+import { runCommand } from "./kernel/command.ts";
+import { chooseSubnet, hostRoutes } from "./kernel/host-routes.ts";
 import {
   ALL_LINKS,
   addAddress,
@@ -15,7 +15,7 @@ import {
   parseLink,
   setAlias,
   setUp,
-} from "./rtnetlink.ts";
+} from "./kernel/rtnetlink.ts";
 
 export interface Bridge extends BridgePlace {
   readonly name: string;

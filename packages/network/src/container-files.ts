@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { SlipwayError } from "@slipway/base";
-import { RESOLVER_ADDRESS } from "./dns-redirect.ts";
+import { RESOLVER_ADDRESS } from "./dns/dns-redirect.ts";
 
 export interface HostsFileInput {
   readonly hostname: string;

@@ -1,14 +1,14 @@
 import { join } from "node:path";
 import { errorMessage, KeyedLock, type Logger, SlipwayError, shortId } from "@slipway/base";
 import { removeNetworkNamespace } from "@slipway/sys";
+import { gatewaysOf } from "./addresses/gateways.ts";
+import { blockContains, blockOf, parseIp } from "./addresses/ip-block.ts";
 import { type Bridge, listLinks, removeLinks } from "./bridge.ts";
 import type { BridgeLife } from "./bridge-life.ts";
-import { forgetUdp } from "./conntrack.ts";
-import { type ContainerDns, RESOLVER_ADDRESS } from "./container-dns.ts";
+import { type ContainerDns, RESOLVER_ADDRESS } from "./dns/container-dns.ts";
 import type { EndpointRecord, EndpointTable } from "./endpoint-table.ts";
 import type { AttachRequest, ContainerNetworks, PublishedPort, Sandbox } from "./faces.ts";
-import { gatewaysOf } from "./gateways.ts";
-import { blockContains, blockOf, parseIp } from "./ip-block.ts";
+import { forgetUdp } from "./kernel/conntrack.ts";
 import {
   attachInterface,
   endNamespace,
@@ -16,11 +16,11 @@ import {
   makeIsolated,
   makeSandbox,
   silenceInterface,
-} from "./namespace.ts";
+} from "./kernel/namespace.ts";
 import type { Catalog } from "./network-catalog.ts";
 import { readEndpointOptions } from "./network-options.ts";
 import type { NetworkRecord } from "./network-table.ts";
-import type { PublishedPorts } from "./published-ports.ts";
+import type { PublishedPorts } from "./ports/published-ports.ts";
 
 export interface ContainerParts {
   readonly endpoints: EndpointTable;

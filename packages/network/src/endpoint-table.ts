@@ -1,9 +1,9 @@
 import type { Database } from "bun:sqlite";
 import { randomId, SlipwayError, shortId } from "@slipway/base";
-import { leaseAddress } from "./address-pools.ts";
+import { leaseAddress } from "./addresses/address-pools.ts";
+import { blockOf, formatIp, parseIp } from "./addresses/ip-block.ts";
+import { formatAddress, macOfAddress } from "./addresses/ipv4.ts";
 import type { AddressPool, AttachRequest, Endpoint, NetworkMember, PublishedPort } from "./faces.ts";
-import { blockOf, formatIp, parseIp } from "./ip-block.ts";
-import { formatAddress, macOfAddress } from "./ipv4.ts";
 import { readEndpointOptions } from "./network-options.ts";
 import type { NetworkRecord, NetworkTable } from "./network-table.ts";
 

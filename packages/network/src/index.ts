@@ -12,7 +12,7 @@ export {
   type ResolverSettings,
   resolvConf,
 } from "./container-files.ts";
-export type { NameServer } from "./dns-upstream.ts";
+export type { NameServer } from "./dns/dns-upstream.ts";
 export type {
   AddressPool,
   AttachRequest,

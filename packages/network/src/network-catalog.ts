@@ -1,10 +1,10 @@
 import { didYouMean, KeyedLock, SlipwayError } from "@slipway/base";
-import { planPools, type TakenBlock } from "./address-pools.ts";
+import { planPools, type TakenBlock } from "./addresses/address-pools.ts";
+import { blockContains, blockOf, parseIp } from "./addresses/ip-block.ts";
 import type { BridgeLife } from "./bridge-life.ts";
 import type { EndpointTable } from "./endpoint-table.ts";
 import type { CreateNetwork, NetworkCatalog, NetworkInfo, NetworkMember } from "./faces.ts";
-import { hostBlocks } from "./host-routes.ts";
-import { blockContains, blockOf, parseIp } from "./ip-block.ts";
+import { hostBlocks } from "./kernel/host-routes.ts";
 import { readOptions } from "./network-options.ts";
 import { isPredefined, type NetworkRecord, type NetworkTable, nameTaken } from "./network-table.ts";
 

@@ -1,5 +1,5 @@
 import { SlipwayError } from "@slipway/base";
-import { parseAddress } from "./ipv4.ts";
+import { parseAddress } from "./addresses/ipv4.ts";
 
 /** Options of Docker's bridge driver that we know. */
 export const NETWORK_OPTIONS = {

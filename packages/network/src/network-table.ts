@@ -1,8 +1,8 @@
 import type { Database } from "bun:sqlite";
 import { randomId, SlipwayError, shortId } from "@slipway/base";
+import { blockOf } from "./addresses/ip-block.ts";
+import { type BridgePlace, formatAddress, formatSubnet, parseAddress, parsePlace } from "./addresses/ipv4.ts";
 import type { AddressPool, CreateNetwork, NetworkInfo } from "./faces.ts";
-import { blockOf } from "./ip-block.ts";
-import { type BridgePlace, formatAddress, formatSubnet, parseAddress, parsePlace } from "./ipv4.ts";
 import { type BridgeSettings, readOptions } from "./network-options.ts";
 
 interface NetworkRow {

@@ -3,17 +3,17 @@ import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Logger, SlipwayError, silentLogger } from "@slipway/base";
 import { removeNetworkNamespace } from "@slipway/sys";
+import { parsePlace } from "./addresses/ipv4.ts";
 import { BridgeLife } from "./bridge-life.ts";
-import { ContainerDns } from "./container-dns.ts";
 import { Containers } from "./container-networks.ts";
-import type { NameServer } from "./dns-upstream.ts";
+import { ContainerDns } from "./dns/container-dns.ts";
+import type { NameServer } from "./dns/dns-upstream.ts";
+import { watchHostNameservers } from "./dns/host-nameservers.ts";
 import { EndpointTable } from "./endpoint-table.ts";
 import type { Networks } from "./faces.ts";
-import { watchHostNameservers } from "./host-nameservers.ts";
-import { parsePlace } from "./ipv4.ts";
 import { Catalog } from "./network-catalog.ts";
 import { NetworkTable } from "./network-table.ts";
-import { PublishedPorts } from "./published-ports.ts";
+import { PublishedPorts } from "./ports/published-ports.ts";
 
 export interface NetworkOptions {
   /** With the tables of `networkMigrations`. */

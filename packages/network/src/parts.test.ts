@@ -1,6 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { chooseSubnet, parseRoutes } from "./host-routes.ts";
-import { hostResolver, hostsFile, parseResolvConf, resolvConf } from "./index.ts";
 import {
   broadcast,
   contains,
@@ -11,7 +9,9 @@ import {
   parseAddress,
   parsePlace,
   parseSubnet,
-} from "./ipv4.ts";
+} from "./addresses/ipv4.ts";
+import { hostResolver, hostsFile, parseResolvConf, resolvConf } from "./index.ts";
+import { chooseSubnet, parseRoutes } from "./kernel/host-routes.ts";
 
 describe("addresses", () => {
   test("are read and written", () => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { mounts } from "@slipway/sys";
-import { lookup } from "./dns-fixture.ts";
+import { lookup } from "./dns/dns-fixture.ts";
 import {
   type Engine,
   engine,

@@ -4,12 +4,12 @@ import { errnoOf, SlipwayError } from "@slipway/base";
 import { type ChainId, chainIdOf, type DiffId } from "@slipway/oci";
 import { type Blobs, fileSize } from "./blobs.ts";
 import type { ArrivalStore, ArrivingLayer, Lease, ReceiveOptions } from "./faces.ts";
-import type { LayerTable } from "./layer-table.ts";
-import type { LayerTrees } from "./layer-trees.ts";
+import type { LayerTable } from "./layers/layer-table.ts";
+import type { LayerTrees } from "./layers/layer-trees.ts";
 import { heldLease } from "./leases.ts";
-import type { Received, ReceiveJob } from "./receive-job.ts";
-import type { StreamRun, WorkerPool } from "./worker-pool.ts";
-import type { FromWorker } from "./worker-protocol.ts";
+import type { Received, ReceiveJob } from "./workers/receive-job.ts";
+import type { StreamRun, WorkerPool } from "./workers/worker-pool.ts";
+import type { FromWorker } from "./workers/worker-protocol.ts";
 
 /** Bytes that may be on their way to a worker: enough that it never waits, little enough to hold in memory. */
 const MOST_AHEAD = 4 * 1024 * 1024;

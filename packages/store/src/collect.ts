@@ -1,11 +1,11 @@
 import type { Database } from "bun:sqlite";
 import { type ChainId, type Digest, formatReference, type ImageId } from "@slipway/oci";
 import type { Absent, CollectionReport, Root, StorePaths } from "./faces.ts";
-import type { ImageTable } from "./image-table.ts";
+import type { ImageTable } from "./images/image-table.ts";
+import type { Writables } from "./layers/writables.ts";
 import type { Leases } from "./leases.ts";
 import { blobPath, treeHome } from "./paths.ts";
 import type { Trash } from "./trash.ts";
-import type { Writables } from "./writables.ts";
 
 export interface CollectorOptions {
   readonly database: Database;

@@ -12,10 +12,10 @@ import {
 } from "@slipway/oci";
 import { mounts } from "@slipway/sys";
 import type { Store } from "./faces.ts";
-import { hashTree } from "./jobs.ts";
-import { decodeRoot } from "./layer-table.ts";
+import { isWhole, readImageRecord } from "./images/restorable-images.ts";
+import { decodeRoot } from "./layers/layer-table.ts";
 import { blobPath, ociIndexPath, RESUMABLE_SUFFIX, treePath } from "./paths.ts";
-import { isWhole, readImageRecord } from "./restorable-images.ts";
+import { hashTree } from "./workers/jobs.ts";
 
 /**
  * Everything that must hold in a data root when nothing is going on in it, whatever happened before. Returns what does

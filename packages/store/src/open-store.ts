@@ -2,9 +2,9 @@ import { Database } from "bun:sqlite";
 import { mkdirSync, rmdirSync } from "node:fs";
 import { errnoOf, type Logger, silentLogger } from "@slipway/base";
 import { bootId, lsetxattr } from "@slipway/sys";
-import { storeArchive } from "./archive-load.ts";
-import { saveArchive } from "./archive-save.ts";
-import { readArchive } from "./archive-stream.ts";
+import { storeArchive } from "./archives/archive-load.ts";
+import { saveArchive } from "./archives/archive-save.ts";
+import { readArchive } from "./archives/archive-stream.ts";
 import { Arrivals } from "./arrivals.ts";
 import { Blobs } from "./blobs.ts";
 import { Collector } from "./collect.ts";
@@ -21,24 +21,24 @@ import type {
   StorePaths,
   StoreUsage,
 } from "./faces.ts";
-import { ImageTable } from "./image-table.ts";
-import { Images } from "./images.ts";
-import { LayerTable } from "./layer-table.ts";
-import { LayerTrees } from "./layer-trees.ts";
-import { Layers } from "./layers.ts";
+import { ImageTable } from "./images/image-table.ts";
+import { Images } from "./images/images.ts";
+import { RESTORABLE_MIGRATIONS } from "./images/restorable-schema.ts";
+import { Restorables, TRASH_OWNER } from "./images/restorables.ts";
+import { LayerTable } from "./layers/layer-table.ts";
+import { LayerTrees } from "./layers/layer-trees.ts";
+import { Layers } from "./layers/layers.ts";
+import { OPAQUE_VALUE, overlayXattr } from "./layers/whiteout.ts";
+import { Writables } from "./layers/writables.ts";
 import { Leases } from "./leases.ts";
 import { type MigrationSet, migrate } from "./migrations.ts";
 import { OciLayout } from "./oci-layout.ts";
 import { storeDirectories, storePaths } from "./paths.ts";
 import { recover } from "./recovery.ts";
-import { RESTORABLE_MIGRATIONS } from "./restorable-schema.ts";
-import { Restorables, TRASH_OWNER } from "./restorables.ts";
 import { STORE_MIGRATIONS } from "./schema.ts";
-import type { LoadJob } from "./stream-jobs.ts";
 import { Trash } from "./trash.ts";
-import { OPAQUE_VALUE, overlayXattr } from "./whiteout.ts";
-import { WorkerPool } from "./worker-pool.ts";
-import { Writables } from "./writables.ts";
+import type { LoadJob } from "./workers/stream-jobs.ts";
+import { WorkerPool } from "./workers/worker-pool.ts";
 
 export interface OpenStoreOptions {
   /** The data root; made if it does not exist. */

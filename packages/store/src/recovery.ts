@@ -4,10 +4,10 @@ import { errorMessage, type Logger } from "@slipway/base";
 import type { Digest } from "@slipway/oci";
 import { unmountBelow } from "@slipway/sys";
 import type { StorePaths } from "./faces.ts";
-import { decodeRoot } from "./layer-table.ts";
+import { decodeRoot } from "./layers/layer-table.ts";
 import { blobPath, RESUMABLE_SUFFIX, treeHome, treePath } from "./paths.ts";
 import type { Trash } from "./trash.ts";
-import type { WorkerPool } from "./worker-pool.ts";
+import type { WorkerPool } from "./workers/worker-pool.ts";
 
 /** Unfinished downloads that nobody came back for in this time are removed. */
 const RESUMABLE_MS = 7 * 24 * 3600 * 1000;

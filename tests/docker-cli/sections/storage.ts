@@ -59,7 +59,7 @@ export const mounts = section("mounts", [
   fails("a mount without a destination", "docker create --mount type=volume,src=x $BASE", 125, /target is required|invalid argument/),
   is("a file in a mount over a mount", "docker run --rm -v $PWD/src:/m -v vv:/m/in $BASE sh -c 'touch /m/in/deep; ls /m/in'", "deep"),
   is("/etc/hosts names the container", "docker run --rm -h me $BASE grep -c 'me$' /etc/hosts", "1"),
-  is("--add-host", "docker run --rm --add-host db:10.1.2.3 $BASE grep db /etc/hosts", "10.1.2.3\tdb"),
+  is("--add-host", "docker run --rm --add-host db:10.1.2.3 $BASE grep 10.1.2.3 /etc/hosts", "10.1.2.3\tdb"),
   is("--add-host host-gateway", "docker run --rm --add-host up:host-gateway $BASE grep up /etc/hosts", /^\d+\.\d+\.\d+\.\d+\tup$/),
   is("--dns, --dns-search and --dns-option", "docker run --rm --dns 9.9.9.9 --dns-search ex.org --dns-option ndots:3 $BASE grep -E '^(nameserver|search|options)' /etc/resolv.conf", theLines("nameserver 9.9.9.9", "search ex.org", "options ndots:3")),
   fails("an address that is none", "docker create --add-host x:nope $BASE", 125, /invalid IP address in add-host: "nope"/),

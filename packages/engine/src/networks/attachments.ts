@@ -2,7 +2,7 @@ import { isIP } from "node:net";
 import { didYouMean, SlipwayError } from "@slipway/base";
 import type { NetworkInfo, Networks } from "@slipway/network";
 import type { EndpointSettings, HostConfig } from "../faces.ts";
-import { parseNetworkMode } from "../network-mode.ts";
+import { parseNetworkMode } from "../settings/network-mode.ts";
 
 /** Characters of a network's name. */
 const LONGEST_NAME = 255;

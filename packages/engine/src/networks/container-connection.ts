@@ -1,12 +1,12 @@
 import { isError, SlipwayError } from "@slipway/base";
 import type { AttachRequest, Endpoint, PublishedPort, Sandbox } from "@slipway/network";
 import type { Namespace } from "@slipway/runtime";
-import type { ContainerContext } from "../container-context.ts";
-import type { ContainerEntry } from "../container-index.ts";
-import { isAlive } from "../container-life.ts";
+import type { ContainerContext } from "../containers/container-context.ts";
+import type { ContainerEntry } from "../containers/container-index.ts";
+import { isAlive } from "../containers/container-life.ts";
 import type { EndpointSettings } from "../faces.ts";
-import { parseNetworkMode } from "../network-mode.ts";
-import { hasRandomPort, type PortWish, portRequests, wishedPorts } from "../port-spec.ts";
+import { parseNetworkMode } from "../settings/network-mode.ts";
+import { hasRandomPort, type PortWish, portRequests, wishedPorts } from "../settings/port-spec.ts";
 import { namesOn, settleAttachments } from "./attachments.ts";
 import { linksOn } from "./links.ts";
 

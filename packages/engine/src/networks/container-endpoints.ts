@@ -1,12 +1,12 @@
 import { errorMessage, SlipwayError, shortId } from "@slipway/base";
 import type { Endpoint, NetworkInfo, Sandbox } from "@slipway/network";
-import type { ContainerContext } from "../container-context.ts";
-import { changeHosts, etcFilesOf, ownHosts, writeResolvConf } from "../container-files.ts";
-import type { ContainerEntry } from "../container-index.ts";
-import { isAlive } from "../container-life.ts";
+import type { ContainerContext } from "../containers/container-context.ts";
+import { changeHosts, etcFilesOf, ownHosts, writeResolvConf } from "../containers/container-files.ts";
+import type { ContainerEntry } from "../containers/container-index.ts";
+import { isAlive } from "../containers/container-life.ts";
 import type { EndpointSettings } from "../faces.ts";
-import { parseNetworkMode } from "../network-mode.ts";
-import { portRequests, wishedPorts } from "../port-spec.ts";
+import { parseNetworkMode } from "../settings/network-mode.ts";
+import { portRequests, wishedPorts } from "../settings/port-spec.ts";
 import { type Attachments, checkSettings, namesOn, refusal } from "./attachments.ts";
 import { attachRequest, rememberPorts } from "./container-connection.ts";
 import { publishNetworkEvent } from "./network-events.ts";

@@ -2,8 +2,8 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ContainerContext } from "../container-context.ts";
-import type { ContainerEntry } from "../container-index.ts";
+import type { ContainerContext } from "../containers/container-context.ts";
+import type { ContainerEntry } from "../containers/container-index.ts";
 import { tellLinkers } from "./default-links.ts";
 
 let dir = "";

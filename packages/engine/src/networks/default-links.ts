@@ -1,11 +1,11 @@
 import { errorMessage, isError, SlipwayError, shortId } from "@slipway/base";
-import type { ContainerContext } from "../container-context.ts";
-import { changeHosts, etcFilesOf } from "../container-files.ts";
-import type { ContainerEntry, ContainerIndex } from "../container-index.ts";
-import { isAlive } from "../container-life.ts";
+import type { ContainerContext } from "../containers/container-context.ts";
+import { changeHosts, etcFilesOf } from "../containers/container-files.ts";
+import type { ContainerEntry, ContainerIndex } from "../containers/container-index.ts";
+import { isAlive } from "../containers/container-life.ts";
 import type { HostConfig } from "../faces.ts";
-import { parseNetworkMode } from "../network-mode.ts";
-import { type ContainerPort, exposedPorts } from "../port-spec.ts";
+import { parseNetworkMode } from "../settings/network-mode.ts";
+import { type ContainerPort, exposedPorts } from "../settings/port-spec.ts";
 import { parseLink } from "./links.ts";
 
 /**

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { shortId } from "@slipway/base";
 import type { Endpoint, Networks } from "@slipway/network";
-import type { ContainerEntry } from "../container-index.ts";
-import { isAlive } from "../container-life.ts";
+import type { ContainerEntry } from "../containers/container-index.ts";
+import { isAlive } from "../containers/container-life.ts";
 import type { ContainerEndpoint, EndpointSettings } from "../faces.ts";
-import { parseNetworkMode } from "../network-mode.ts";
+import { parseNetworkMode } from "../settings/network-mode.ts";
 import { namesOn } from "./attachments.ts";
 
 /** The networks of a container: those it is on while it runs, else those that its next start joins. */

@@ -1,5 +1,5 @@
 import { SlipwayError } from "@slipway/base";
-import type { ContainerIndex } from "../container-index.ts";
+import type { ContainerIndex } from "../containers/container-index.ts";
 import type { EndpointSettings } from "../faces.ts";
 
 /** `db:database`, or `db` for a container that is known by its own name. Throws `invalid`. */

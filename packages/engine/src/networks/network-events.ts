@@ -1,5 +1,5 @@
 import type { NetworkInfo } from "@slipway/network";
-import type { EventLog } from "../event-log.ts";
+import type { EventLog } from "../events/event-log.ts";
 
 /** Announces what happened to a network, or to a container on it. */
 export function publishNetworkEvent(

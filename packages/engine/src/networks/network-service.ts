@@ -1,9 +1,9 @@
 import { SlipwayError } from "@slipway/base";
 import type { CreateNetwork, NetworkInfo } from "@slipway/network";
-import type { ContainerContext } from "../container-context.ts";
-import type { ContainerEntry } from "../container-index.ts";
-import { isAlive } from "../container-life.ts";
-import { viewOf } from "../container-view.ts";
+import type { ContainerContext } from "../containers/container-context.ts";
+import type { ContainerEntry } from "../containers/container-index.ts";
+import { isAlive } from "../containers/container-life.ts";
+import { viewOf } from "../containers/container-view.ts";
 import type { Container, EndpointSettings } from "../faces.ts";
 import {
   booleanFilter,

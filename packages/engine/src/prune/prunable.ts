@@ -1,10 +1,10 @@
 import type { Image } from "@slipway/store";
-import type { ContainerContext } from "../container-context.ts";
-import type { ContainerEntry } from "../container-index.ts";
-import { isAlive } from "../container-life.ts";
+import type { ContainerContext } from "../containers/container-context.ts";
+import type { ContainerEntry } from "../containers/container-index.ts";
+import { isAlive } from "../containers/container-life.ts";
 import { booleanFilter, checkFilters, type Filters, labelsMatch, untilFilter } from "../filters.ts";
-import { selectImages } from "../image-list.ts";
-import type { ImageDependencies } from "../image-service.ts";
+import { selectImages } from "../images/image-list.ts";
+import type { ImageDependencies } from "../images/image-service.ts";
 
 /** The containers that a prune takes: what does not run and is not about to. */
 export function prunableContainers({ index, now }: ContainerContext, filters: Filters): ContainerEntry[] {

@@ -1,17 +1,17 @@
 import { familiarReference, type ImageId } from "@slipway/oci";
 import type { Absent, Image, Root } from "@slipway/store";
 import { breath } from "../breath.ts";
-import type { ContainerContext } from "../container-context.ts";
-import type { ContainerEntry } from "../container-index.ts";
-import { directorySize } from "../directory-size.ts";
+import type { ContainerContext } from "../containers/container-context.ts";
+import type { ContainerEntry } from "../containers/container-index.ts";
+import { statusText } from "../containers/status-text.ts";
+import { directorySize } from "../files/directory-size.ts";
 import type { Filters } from "../filters.ts";
-import type { ImageDependencies } from "../image-service.ts";
+import type { ImageDependencies } from "../images/image-service.ts";
+import { sharedBytes } from "../images/shared-layers.ts";
 import type { NetworkService } from "../networks/network-service.ts";
-import { sharedBytes } from "../shared-layers.ts";
-import { statusText } from "../status-text.ts";
 import type { LastUses } from "../trash/last-uses.ts";
 import { type Candidate, fitting } from "../trash/trash-choice.ts";
-import type { VolumeService } from "../volume-service.ts";
+import type { VolumeService } from "../volumes/volume-service.ts";
 import { prunableContainers, prunableImages } from "./prunable.ts";
 
 /** One prune call that somebody means to make. */

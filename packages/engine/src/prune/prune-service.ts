@@ -1,11 +1,11 @@
 import { breath } from "../breath.ts";
-import type { ContainerService } from "../container-service.ts";
+import type { ContainerService } from "../containers/container-service.ts";
 import type { Filters } from "../filters.ts";
-import type { RemovedItem } from "../image-removal.ts";
-import type { ImageService } from "../image-service.ts";
+import type { RemovedItem } from "../images/image-removal.ts";
+import type { ImageService } from "../images/image-service.ts";
 import type { NetworkService } from "../networks/network-service.ts";
 import type { TrashService } from "../trash/trash-service.ts";
-import type { VolumeService } from "../volume-service.ts";
+import type { VolumeService } from "../volumes/volume-service.ts";
 import type { PrunedItem, PrunePlan, PrunePlanner, PruneStep } from "./prune-plan.ts";
 
 /** What the call of one step would have answered. */

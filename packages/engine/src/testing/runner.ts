@@ -15,6 +15,8 @@ export const shell = (script: string): string[] => ["sh", "-c", script];
 async function textOf(session: StdioSession): Promise<{ stdout: string; stderr: string }> {
   const parts = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
   for await (const { stream, data } of session.output) parts[stream].push(data.slice());
+  // Who stays attached is waited for.
+  session.detach();
   return { stdout: Buffer.concat(parts.stdout).toString(), stderr: Buffer.concat(parts.stderr).toString() };
 }
 

@@ -1,5 +1,5 @@
 import type { Database } from "bun:sqlite";
-import type { ContainerIndex } from "../container-index.ts";
+import type { ContainerIndex } from "../containers/container-index.ts";
 import type { EngineEvent } from "../faces.ts";
 
 /**

@@ -2,8 +2,8 @@ import { errorMessage, KeyedLock, type Logger, randomId, SlipwayError } from "@s
 import { familiarReference, type ImageId, parseReference } from "@slipway/oci";
 import type { Restorable, Store, TakeStamp } from "@slipway/store";
 import { breathing } from "../breath.ts";
-import type { EventLog } from "../event-log.ts";
-import type { VolumeService } from "../volume-service.ts";
+import type { EventLog } from "../events/event-log.ts";
+import type { VolumeService } from "../volumes/volume-service.ts";
 import { isDiskLow, keepTime, type TrashPolicy, trashRoom } from "./trash-policy.ts";
 
 /** Times in milliseconds since the epoch. */

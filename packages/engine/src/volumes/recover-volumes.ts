@@ -3,7 +3,7 @@ import { rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "@slipway/base";
 import { namesIn } from "../directory-names.ts";
-import { isVolumeName } from "../mount-spec.ts";
+import { isVolumeName } from "../settings/mount-spec.ts";
 
 /**
  * Deals with directories that no row names. An engine that fell in the making of a volume leaves an empty one, which goes.
