@@ -2,8 +2,8 @@ import { release } from "node:os";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 import type { Machine } from "./machine.ts";
 
-/** The new mount API came with 5.2, `openat2` with 5.6, several lower directories one by one (`lowerdir+`) with 6.5. */
-const OLDEST: readonly [number, number] = [5, 6];
+/** The new mount API came with 5.2, `openat2` with 5.6, overlays' `userxattr` with 5.11. */
+const OLDEST: readonly [number, number] = [5, 11];
 const NAMESPACES = ["cgroup", "ipc", "mnt", "net", "pid", "uts"];
 
 export function checkKernel(machine: Machine, version = release()): Finding[] {
