@@ -23,9 +23,17 @@ install_programs() {
     die "apt-get could not install: ${missing[*]}"
 }
 
+# A package that has come since the last time is not among the modules yet.
+packages_linked() {
+  local package
+  for package in packages/*/package.json; do
+    [ -e "node_modules/@slipway/$(basename "$(dirname "$package")")" ] || return 1
+  done
+}
+
 install_modules() {
   command -v npm >/dev/null || die "npm is missing. Install Node.js with npm (apt-get install npm) and run this again."
-  if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+  if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ] || ! packages_linked; then
     say "Installing Bun and the development tools from the npm registry"
     [ -e node_modules ] || { mkdir node_modules && touch node_modules/.made-by-setup; }
     # Not `npm ci`: it refuses to work where a mirror lacks the tools' optional packages for other platforms.
